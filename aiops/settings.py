@@ -1,0 +1,299 @@
+"""All settings, from the environment only (docs/configuration.md lists them).
+
+Without `DATABASE_URL` and `REDIS_URL` this is the embedded mode: SQLite, Celery over files and limits in the database
+directory, nothing to install. With them it is the services mode. The code is the same.
+"""
+
+import secrets
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import dj_database_url
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from aiops.env import env_bool, env_int, env_list, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env_str("AIOPS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
+VERSION = "0.1.0"
+
+DATABASE_URL = env_str("DATABASE_URL")
+REDIS_URL = env_str("REDIS_URL")
+EMBEDDED = not DATABASE_URL
+TESTING = "pytest" in sys.modules
+
+# --- secrets ---------------------------------------------------------------------------------------------------------
+
+if EMBEDDED:
+    SECRET_KEY = env_secret("AIOPS_SECRET_KEY", DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
+    ENCRYPTION_KEYS = [
+        key.strip()
+        for key in env_secret(
+            "AIOPS_ENCRYPTION_KEYS", DATA_DIR / "encryption_keys", lambda: Fernet.generate_key().decode()
+        ).split(",")
+    ]
+else:
+    SECRET_KEY = env_str("AIOPS_SECRET_KEY")
+    ENCRYPTION_KEYS = env_list("AIOPS_ENCRYPTION_KEYS")
+    if not SECRET_KEY or not ENCRYPTION_KEYS:
+        raise ImproperlyConfigured("With DATABASE_URL set, AIOPS_SECRET_KEY and AIOPS_ENCRYPTION_KEYS are required")
+
+# --- what the product does ---------------------------------------------------------------------------------------------
+
+AIOPS_PORT = env_int("CHATCLI_API_PORT", env_int("CHATCLI_AIOPS_PORT", 8090), minimum=1)
+AIOPS_DEV_MODE = env_bool("CHATCLI_OPERATOR_DEV_MODE", False)
+AIOPS_API_KEYS_FILE = env_str("CHATCLI_API_KEYS_FILE")
+AIOPS_CORS_ORIGINS = env_list("CHATCLI_API_CORS_ORIGINS")
+AIOPS_RATE_LIMITS = {
+    "viewer": env_int("CHATCLI_API_RATE_LIMIT_VIEWER", 100, minimum=1),
+    "operator": env_int("CHATCLI_API_RATE_LIMIT_OPERATOR", 500, minimum=1),
+    "admin": env_int("CHATCLI_API_RATE_LIMIT_ADMIN", 1000, minimum=1),
+}
+AIOPS_EXPORT_SYNC_MAX = env_int("CHATCLI_API_EXPORT_SYNC_MAX", 10_000, minimum=1)
+AIOPS_POLL_INTERVAL = env_int("AIOPS_POLL_INTERVAL", 15, minimum=1)  # seconds between two looks at a cluster
+AIOPS_VERIFY_SOAK = env_int("AIOPS_VERIFY_SOAK", 120)  # seconds of good samples before a plan counts as verified
+AIOPS_VERIFY_INTERVAL = env_int("AIOPS_VERIFY_INTERVAL", 5, minimum=1)  # seconds between two samples
+AIOPS_SWEEP_INTERVAL = env_int("AIOPS_SWEEP_INTERVAL", 5, minimum=1)  # seconds between two looks for rows that are due
+AIOPS_RETRY_BACKOFF = env_int("AIOPS_RETRY_BACKOFF", 30)  # seconds before the second attempt, doubled for each further one
+AIOPS_MAX_ATTEMPTS = env_int("AIOPS_MAX_ATTEMPTS", 5, minimum=1)  # remediation attempts of an incident
+AIOPS_ALLOW_PRIVATE_ADDRESSES = env_bool("AIOPS_ALLOW_PRIVATE_ADDRESSES", EMBEDDED)
+AIOPS_KUBECONFIG = env_str("AIOPS_KUBECONFIG") or env_str("KUBECONFIG")
+AIOPS_NAMESPACE = env_str("AIOPS_NAMESPACE", "aiops-system")  # where the platform itself runs: never remediated
+AIOPS_PROTECTED_NAMESPACES = env_list(
+    "AIOPS_PROTECTED_NAMESPACES",
+    "kube-system,kube-public,kube-node-lease,istio-system,cert-manager,argocd,flux-system",
+)
+AIOPS_LLM_BASE_URL = env_str("AIOPS_LLM_BASE_URL")
+AIOPS_LLM_API_KEY = env_str("AIOPS_LLM_API_KEY")
+AIOPS_LLM_MODEL = env_str("AIOPS_LLM_MODEL")
+AIOPS_LLM_TIMEOUT = env_int("AIOPS_LLM_TIMEOUT", 60, minimum=1)
+AIOPS_LOG_SCRUB_PATTERNS = env_list("CHATCLI_LOG_SCRUB_PATTERNS")
+
+# --- Django --------------------------------------------------------------------------------------------------------------
+
+DEBUG = env_bool("AIOPS_DEBUG", False)
+ALLOWED_HOSTS = env_list("AIOPS_ALLOWED_HOSTS", "*" if EMBEDDED else "")
+CSRF_TRUSTED_ORIGINS = env_list("AIOPS_CSRF_TRUSTED_ORIGINS")
+ROOT_URLCONF = "aiops.urls"
+WSGI_APPLICATION = "aiops.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False  # RTE-1: both forms answer directly
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "django_structlog",
+    "aiops.console",
+    "aiops.apikeys",
+    "aiops.audit",
+    "aiops.sequences",
+    "aiops.notifications",
+    "aiops.llm",
+    "aiops.health",
+    "aiops.api",
+    "aiops.simulator",
+    "federation",
+    "incidents",
+    "runbooks",
+    "slos",
+    "analytics",
+]
+
+MIDDLEWARE = [
+    "aiops.api.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "aiops.api.middleware.ApiMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# --- database, cache -----------------------------------------------------------------------------------------------------
+
+if EMBEDDED:
+    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "aiops.sqlite3",
+            "OPTIONS": {
+                # IMMEDIATE: a transaction takes the write lock when it begins, so a read is never stale when it writes
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+            "TEST": {"NAME": env_str("AIOPS_TEST_DATABASE") or None},
+        }
+    }
+else:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)}
+    DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
+
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    RATE_LIMIT_STORAGE = REDIS_URL
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    # RATE-7 wants counters shared by all processes: without Redis there is exactly one web process (Procfile)
+    RATE_LIMIT_STORAGE = "memory://"
+
+# --- Celery --------------------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = env_str("CELERY_BROKER_URL") or REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"visibility_timeout": 3600}
+if CELERY_BROKER_URL == "filesystem://":
+    _broker = DATA_DIR / "broker"
+    for _folder in ("messages", "control"):
+        (_broker / _folder).mkdir(parents=True, exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(_broker / "messages"),
+        "data_folder_out": str(_broker / "messages"),
+        "control_folder": str(_broker / "control"),
+        "polling_interval": 0.5,
+    }
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# A row's state is the queue and a message only a nudge: while the broker is away, publishing fails fast and the sweep does it
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_TASK_SOFT_TIME_LIMIT = 540
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_BEAT_SCHEDULER = "aiops.beat:LeasedScheduler"
+CELERY_TIMEZONE = "UTC"
+
+# --- time, text, files ---------------------------------------------------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = EMBEDDED
+
+# --- security ------------------------------------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+# TLS ends at a proxy in the services mode; the embedded mode is plain HTTP on the loopback
+SECURE_COOKIES = env_bool("AIOPS_SECURE_COOKIES", not EMBEDDED)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SECURE_SSL_REDIRECT = env_bool("AIOPS_SSL_REDIRECT", False)
+SECURE_HSTS_SECONDS = env_int("AIOPS_HSTS_SECONDS", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("AIOPS_BEHIND_PROXY", False) else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+LOGIN_URL = "/console/login/"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 9 * 1024 * 1024  # the API has limits of its own (CNT-6, X1.4)
+
+# --- e-mail --------------------------------------------------------------------------------------------------------------
+
+EMAIL_HOST = env_str("AIOPS_EMAIL_HOST", "localhost")
+EMAIL_PORT = env_int("AIOPS_EMAIL_PORT", 25, minimum=1)
+EMAIL_HOST_USER = env_str("AIOPS_EMAIL_USER")
+EMAIL_HOST_PASSWORD = env_str("AIOPS_EMAIL_PASSWORD")
+EMAIL_USE_TLS = env_bool("AIOPS_EMAIL_TLS", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env_str("AIOPS_EMAIL_FROM", "aiops@localhost")
+
+# --- API -----------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "aiops.apikeys.authentication.ApiKeyAuthentication",
+        "aiops.apikeys.authentication.ConsoleSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["aiops.apikeys.permissions.RolePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["aiops.api.throttling.RoleRateThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["aiops.api.parsers.AnyTypeJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "aiops.api.renderers.JSONRenderer",
+        "aiops.api.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "aiops.api.negotiation.BrowserOrJSON",
+    "DEFAULT_PAGINATION_CLASS": "aiops.api.pagination.PagePagination",
+    "DEFAULT_FILTER_BACKENDS": ["aiops.api.filters.FilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "aiops.api.schema.AutoSchema",
+    "EXCEPTION_HANDLER": "aiops.api.exceptions.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "aiops",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_PUBLIC": True,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+UNFOLD = {
+    "SITE_TITLE": "aiops",
+    "SITE_HEADER": "aiops",
+    "SITE_SUBHEADER": "Site reliability for Kubernetes",
+    "SITE_SYMBOL": "monitor_heart",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}
+
+# --- logs ----------------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env_str("AIOPS_LOG_LEVEL", "INFO").upper()
+LOG_JSON = env_bool("AIOPS_LOG_JSON", not EMBEDDED)
+LOGGING_CONFIG = "aiops.logs.configure"
+LOGGING = {"level": LOG_LEVEL, "json": LOG_JSON}
+DJANGO_STRUCTLOG_CELERY_ENABLED = False
+
+# how long an Idempotency-Key is remembered (CON-4)
+IDEMPOTENCY_RETENTION = timedelta(hours=24)
