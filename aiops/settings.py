@@ -56,7 +56,9 @@ AIOPS_POLL_INTERVAL = env_int("AIOPS_POLL_INTERVAL", 15, minimum=1)  # seconds b
 AIOPS_VERIFY_SOAK = env_int("AIOPS_VERIFY_SOAK", 120)  # seconds of good samples before a plan counts as verified
 AIOPS_VERIFY_INTERVAL = env_int("AIOPS_VERIFY_INTERVAL", 5, minimum=1)  # seconds between two samples
 AIOPS_SWEEP_INTERVAL = env_int("AIOPS_SWEEP_INTERVAL", 5, minimum=1)  # seconds between two looks for rows that are due
-AIOPS_RETRY_BACKOFF = env_int("AIOPS_RETRY_BACKOFF", 30)  # seconds before the second attempt, doubled for each further one
+AIOPS_RETRY_BACKOFF = env_int(
+    "AIOPS_RETRY_BACKOFF", 30
+)  # seconds before the second attempt, doubled for each further one
 AIOPS_MAX_ATTEMPTS = env_int("AIOPS_MAX_ATTEMPTS", 5, minimum=1)  # remediation attempts of an incident
 AIOPS_ALLOW_PRIVATE_ADDRESSES = env_bool("AIOPS_ALLOW_PRIVATE_ADDRESSES", EMBEDDED)
 AIOPS_KUBECONFIG = env_str("AIOPS_KUBECONFIG") or env_str("KUBECONFIG")
@@ -199,6 +201,29 @@ CELERY_TASK_SOFT_TIME_LIMIT = 540
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BEAT_SCHEDULER = "aiops.beat:LeasedScheduler"
 CELERY_TIMEZONE = "UTC"
+
+# separate queues, so that a burst of one kind does not starve another
+CELERY_TASK_ROUTES = {
+    "incidents.tasks.poll_*": {"queue": "poll"},
+    "runbooks.tasks.*": {"queue": "remediation"},
+    "aiops.notifications.tasks.*": {"queue": "notify"},
+}
+
+
+def _every(task: str, seconds: float) -> dict[str, object]:
+    """A schedule entry. A nudge that was not taken before the next one comes is worth nothing: it expires."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
+_sweep = float(AIOPS_SWEEP_INTERVAL)
+CELERY_BEAT_SCHEDULE = {
+    "poll-due-clusters": _every("incidents.tasks.poll_due_clusters", min(_sweep, float(AIOPS_POLL_INTERVAL))),
+    "sweep-incidents": _every("incidents.tasks.sweep", _sweep),
+    "sweep-escalations": _every("incidents.tasks.sweep_escalations", _sweep),
+    "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
+    "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
+    "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
+}
 
 # --- time, text, files ---------------------------------------------------------------------------------------------------
 

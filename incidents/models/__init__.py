@@ -1,0 +1,17 @@
+from incidents.models.anomaly import Anomaly
+from incidents.models.escalation import EscalationPolicy, EscalationRun
+from incidents.models.incident import Decision, Incident, IncidentQuerySet, TimelineEvent
+from incidents.models.insight import AIInsight
+from incidents.models.postmortem import PostMortem
+
+__all__ = [
+    "AIInsight",
+    "Anomaly",
+    "Decision",
+    "EscalationPolicy",
+    "EscalationRun",
+    "Incident",
+    "IncidentQuerySet",
+    "PostMortem",
+    "TimelineEvent",
+]

@@ -1,0 +1,157 @@
+"""Writes and proves the audit log.
+
+Every record carries the hash of the record before it in its chain, and the chain's head is kept beside it, so a changed,
+removed or inserted record is found. One chain would make all writers wait for each other; instead a process keeps to one of
+16 chains (chosen by process and thread), and takes the chain's row for the rest of its transaction. A transaction never
+takes two chains, so records cannot deadlock each other. Call `record` last in a transaction: the chain is held until commit.
+"""
+
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from aiops.audit.actor import Actor
+from aiops.audit.models import AuditChain, AuditEvent
+from aiops.redaction import redact_details
+
+CHAINS = 16
+BATCH = 2_000
+
+HASHED = (
+    "id",
+    "action",
+    "event_type",
+    "severity",
+    "user",
+    "role",
+    "actor_type",
+    "resource_type",
+    "resource",
+    "namespace",
+    "correlation_id",
+    "details",
+    "source_ip",
+    "user_agent",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One fact for the log. `resource_type` and `resource` are kind and name of the object (contract/api.md §11.1)."""
+
+    action: str
+    actor: Actor
+    resource_type: str
+    resource: str
+    namespace: str = ""
+    event_type: str = ""
+    severity: str = "info"
+    correlation_id: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def record(*records: Record, at: datetime) -> list[AuditEvent]:
+    """Append `records` to the log, in the caller's transaction."""
+    assert connection.in_atomic_block, "an audit record belongs into the transaction of the change"
+    if not records:
+        return []
+    chain = _take_chain((os.getpid() + threading.get_native_id()) % CHAINS)
+    events = []
+    for item in records:
+        event = _event(item, at=at)
+        chain.length += 1
+        event.chain, event.position, event.previous = chain.number, chain.length, chain.head
+        event.hash = chain.head = link(event)
+        events.append(event)
+    AuditEvent.objects.bulk_create(events)
+    AuditChain.objects.filter(pk=chain.pk).update(length=chain.length, head=chain.head)
+    return events
+
+
+def _take_chain(number: int) -> AuditChain:
+    locked = AuditChain.objects.select_for_update()
+    chain = locked.filter(pk=number).first()
+    if chain is None:
+        AuditChain.objects.bulk_create([AuditChain(number=number)], ignore_conflicts=True)
+        chain = locked.get(pk=number)
+    return chain
+
+
+def _event(item: Record, *, at: datetime) -> AuditEvent:
+    event = AuditEvent(
+        # the order of ids is the order of time; the random part keeps two processes apart
+        id=f"audit-{at.astimezone(UTC):%Y%m%d-%H%M%S%f}-{secrets.token_hex(4)}",
+        at=at,
+        action=item.action,
+        event_type=item.event_type,
+        severity=item.severity,
+        user=item.actor.name[:253],
+        role=item.actor.role,
+        actor_type=item.actor.kind.value,
+        resource_type=item.resource_type,
+        resource=item.resource[:253],
+        namespace=item.namespace,
+        correlation_id=item.correlation_id,
+        details=redact_details(item.details),
+        source_ip=item.actor.ip[:64],
+        user_agent=item.actor.user_agent[:512],
+    )
+    event.checksum = checksum(event)
+    return event
+
+
+def _canonical(event: AuditEvent) -> bytes:
+    facts = {name: getattr(event, name) for name in HASHED}
+    # microseconds are what both databases keep
+    facts["timestamp"] = event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+
+
+def checksum(event: AuditEvent) -> str:
+    return f"sha256:{hashlib.sha256(_canonical(event)).hexdigest()}"
+
+
+def link(event: AuditEvent) -> str:
+    """The hash that binds a record to its place: chain, position, the record before it and its own content."""
+    place = f"{event.chain}\n{event.position}\n{event.previous}\n{event.checksum}"
+    return hashlib.sha256(place.encode()).hexdigest()
+
+
+def verify() -> Iterator[str]:
+    """Yields one sentence per broken place, the first one of each chain; nothing when all chains hold."""
+    heads = {chain.number: chain for chain in AuditChain.objects.all()}
+    known = set(AuditEvent.objects.order_by().values_list("chain", flat=True).distinct())
+    for number in sorted(known | set(heads)):
+        broken = _verify_chain(number, heads.get(number))
+        if broken:
+            yield broken
+
+
+def _verify_chain(number: int, head: AuditChain | None) -> str:
+    if head is None:
+        return f"chain {number} has records but no head"
+    previous, position = "", 0
+    for event in AuditEvent.objects.filter(chain=number).order_by("position").iterator(chunk_size=BATCH):
+        if event.position != position + 1:
+            return f"chain {number}: record {position + 1} is missing (found {event.id} at {event.position})"
+        if event.checksum != checksum(event):
+            return f"{event.id}: the content does not match its checksum"
+        if event.previous != previous or event.hash != link(event):
+            return f"{event.id}: it does not follow the record before it"
+        previous, position = event.hash, event.position
+        if position == head.length and previous != head.head:
+            return f"{event.id}: it is not the record that the head of chain {number} names"
+    if position < head.length:
+        return f"chain {number}: record {position + 1} is missing at the end"
+    # records may have been appended while we read, so what lies behind the old head is compared with the new one
+    if position > AuditChain.objects.values_list("length", flat=True).get(pk=number):
+        return f"chain {number}: record {position} is not known to the head"
+    return ""

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class SLOsConfig(AppConfig):
+    name = "slos"
+    verbose_name = "SLOs"
