@@ -21,7 +21,7 @@ VERSION = "0.1.0"
 
 DATABASE_URL = env_str("DATABASE_URL")
 REDIS_URL = env_str("REDIS_URL")
-EMBEDDED = not DATABASE_URL
+EMBEDDED = DATABASE_URL.startswith("sqlite:///") or not DATABASE_URL
 TESTING = "pytest" in sys.modules
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ if EMBEDDED:
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": DATA_DIR / "aiops.sqlite3",
+            "NAME": DATABASE_URL.removeprefix("sqlite:///") or DATA_DIR / "aiops.sqlite3",
             "OPTIONS": {
                 # IMMEDIATE: a transaction takes the write lock when it begins, so a read is never stale when it writes
                 "transaction_mode": "IMMEDIATE",
