@@ -1,4 +1,4 @@
-"""Loaded before Django (pyproject.toml, `-p tests.environment`): a test run has a data directory and a broker of its own."""
+"""The settings of a test run: the real ones, fed with a data directory and a broker of its own."""
 
 import atexit
 import os
@@ -19,3 +19,5 @@ os.environ.setdefault("AIOPS_SECRET_KEY", "tests-only-not-a-secret-0123456789abc
 os.environ.setdefault("AIOPS_ENCRYPTION_KEYS", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
 for _name in ("KUBECONFIG", "AIOPS_KUBECONFIG", "AIOPS_LLM_BASE_URL", "CHATCLI_API_KEYS_FILE", "CHATCLI_OPERATOR_DEV_MODE"):
     os.environ.pop(_name, None)
+
+from aiops.settings import *  # noqa: E402, F403  (only now: the settings read the environment when they are imported)
