@@ -142,8 +142,16 @@ def _unscheduled(pod: Obj, scheduled: Condition, context: Context) -> Iterator[O
         message=f"Pod cannot be scheduled: {scheduled.message or 'no node fits'}",
         at=since,
         remediation="fix_config" if cause in _CONFIGURATION_CAUSES else "scale_out",
-        evidence={"cause": cause},
+        evidence={"cause": cause} | _claim(pod),
     )
+
+
+def _claim(pod: Obj) -> dict[str, str | int]:
+    for volume in fields.objects(fields.spec(pod).get("volumes")):
+        name = text(mapping(volume.get("persistentVolumeClaim")).get("claimName"))
+        if name:
+            return {"claim": name}
+    return {}
 
 
 # first match wins, the most specific text first
@@ -251,7 +259,7 @@ def _readiness(
             reason="Unhealthy",
             message=f"Readiness probe of {names or 'a container'} fails: {probes[-1].message}",
             at=since,
-            evidence=_pod_facts(pod) | {"probeFailures": sum(event.count for event in probes)},
+            evidence=_pod_facts(pod) | {"probeFailures": sum(event.times for event in probes)},
         )
     elif context.held(since, context.thresholds.pod_not_ready):
         yield signal(
@@ -308,7 +316,7 @@ def _probe_window(containers: list[Container]) -> timedelta:
 
 def _liveness(pod: Obj, context: Context) -> Iterator[Outcome]:
     failures = _probe_failures(pod, "liveness", context)
-    if sum(event.count for event in failures) < context.thresholds.liveness_count:
+    if sum(event.times for event in failures) < context.thresholds.liveness_count:
         return
     newest = max(failures, key=lambda event: event.at or context.now)
     yield signal(

@@ -37,7 +37,7 @@ class Event(NamedTuple):
 
     reason: str
     message: str
-    count: int
+    times: int
     at: datetime | None
     is_warning: bool
 
@@ -96,7 +96,7 @@ def read_event(raw: Obj) -> Event:
     return Event(
         reason=text(raw.get("reason")),
         message=(text(raw.get("message")) or text(raw.get("note")))[: fields.MAX_TEXT],
-        count=count,
+        times=count,
         at=at or parse_time(raw.get("firstTimestamp")) or fields.created_at(raw),
         is_warning=raw.get("type") == "Warning",
     )
