@@ -62,6 +62,7 @@ AIOPS_RETRY_BACKOFF = env_int(
 AIOPS_MAX_ATTEMPTS = env_int("AIOPS_MAX_ATTEMPTS", 5, minimum=1)  # remediation attempts of an incident
 AIOPS_ALLOW_PRIVATE_ADDRESSES = env_bool("AIOPS_ALLOW_PRIVATE_ADDRESSES", EMBEDDED)
 AIOPS_KUBECONFIG = env_str("AIOPS_KUBECONFIG") or env_str("KUBECONFIG")
+AIOPS_SIMULATOR_PORT = env_int("AIOPS_SIMULATOR_PORT", 8091, minimum=1)  # the simulated cluster of `make run`
 AIOPS_NAMESPACE = env_str("AIOPS_NAMESPACE", "aiops-system")  # where the platform itself runs: never remediated
 AIOPS_PROTECTED_NAMESPACES = env_list(
     "AIOPS_PROTECTED_NAMESPACES",
