@@ -1,0 +1,64 @@
+"""Where the Kubernetes API keeps each kind that we read or change."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind in the version we speak. `namespaced` decides what its paths look like."""
+
+    name: str
+    api_version: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def base(self) -> str:
+        return f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+
+    def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
+        """The path of an object, or of all of them; `namespace` None means everywhere."""
+        parts = [self.base]
+        if self.namespaced and namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(quote(name, safe=""))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("Pod", "v1", "pods"),
+        Kind("Node", "v1", "nodes", namespaced=False),
+        Kind("Namespace", "v1", "namespaces", namespaced=False),
+        Kind("Service", "v1", "services"),
+        Kind("Endpoints", "v1", "endpoints"),
+        Kind("Event", "v1", "events"),
+        Kind("ConfigMap", "v1", "configmaps"),
+        Kind("ResourceQuota", "v1", "resourcequotas"),
+        Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims"),
+        Kind("PersistentVolume", "v1", "persistentvolumes", namespaced=False),
+        Kind("ReplicationController", "v1", "replicationcontrollers"),
+        Kind("Deployment", "apps/v1", "deployments"),
+        Kind("ReplicaSet", "apps/v1", "replicasets"),
+        Kind("StatefulSet", "apps/v1", "statefulsets"),
+        Kind("DaemonSet", "apps/v1", "daemonsets"),
+        Kind("ControllerRevision", "apps/v1", "controllerrevisions"),
+        Kind("Job", "batch/v1", "jobs"),
+        Kind("CronJob", "batch/v1", "cronjobs"),
+        Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers"),
+        Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets"),
+        Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices"),
+        Kind("Ingress", "networking.k8s.io/v1", "ingresses"),
+        Kind("IngressClass", "networking.k8s.io/v1", "ingressclasses", namespaced=False),
+        Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
+        Kind("NodeMetrics", "metrics.k8s.io/v1beta1", "nodes", namespaced=False),
+        Kind("PodMetrics", "metrics.k8s.io/v1beta1", "pods"),
+        Kind("SelfSubjectAccessReview", "authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False),
+    )
+}
