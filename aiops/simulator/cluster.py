@@ -110,10 +110,10 @@ class Cluster:
                 self._refresh(pod)
 
     def break_workload(self, namespace: str, name: str, how: str, *, kind: str = "Deployment") -> None:
-        """Make a workload sick: one of crash-loop, oom, image-pull, not-ready, config-error. Raises ValueError for another word.
+        """Make a workload sick: crash-loop, oom, image-pull, not-ready or config-error; ValueError for another word.
 
-        crash-loop and image-pull are rollouts of a bad image; oom lowers the memory limit below the need; not-ready and config-error
-        strike the present pods only, so replacing them helps.
+        crash-loop and image-pull are rollouts of a bad image; oom lowers the memory limit below the need; not-ready
+        and config-error strike the present pods only, so replacing them helps.
         """
         if how not in BREAKS:
             raise ValueError(f"how must be one of {', '.join(BREAKS)}")

@@ -23,10 +23,10 @@ CALL_TIMEOUT = 120.0  # seconds; only bulk creation comes near
 
 
 class SimulatedCluster:
-    """`with SimulatedCluster(scenario="crash-loop", speed=50) as cluster:` — all methods may be called from any thread.
+    """`with SimulatedCluster(scenario="crash-loop", speed=50) as cluster:` — callable from any thread.
 
-    `url`, `token` and `kubeconfig` (YAML) lead to the server. `readonly_token` is a second token that may neither write nor read secrets.
-    Objects that methods return are the stored ones: read them, but change only copies.
+    `url`, `token` and `kubeconfig` (YAML) lead to the server. `readonly_token` is a second token that may neither
+    write nor read secrets. Objects that methods return are the stored ones: read them, but change only copies.
     """
 
     def __init__(self, *, scenario: str = "healthy", speed: float = DEFAULT_SPEED, port: int = 0) -> None:
@@ -140,7 +140,7 @@ class SimulatedCluster:
 
     def expire(self) -> None:
         """Make every `continue` token and every version a watch could start from too old (410)."""
-        self._call(lambda c: (c.store.forget_snapshots(), c.store.forget_history()))
+        self._call(lambda c: c.store.expire())
 
     def wait_for(self, predicate: "Callable[[SimulatedCluster], T]", timeout: float = 10.0) -> T:
         """Ask the predicate until it is true, and return its value. Raises TimeoutError after so many seconds."""

@@ -90,4 +90,4 @@ class Images:
 def exceeds_limit(behavior: Behavior, container: Obj) -> bool:
     """Whether the container needs more memory than its limit allows."""
     limit = (container.get("resources", {}).get("limits") or {}).get("memory")
-    return bool(behavior.memory and limit) and quantity(behavior.memory) > quantity(limit)
+    return bool(behavior.memory) and limit is not None and quantity(behavior.memory) > quantity(limit)

@@ -75,8 +75,8 @@ class ApiServer:
             headers = {"Retry-After": str(problem.retry_after)} if problem.retry_after else None
             return json_response(problem.status, problem.code, headers)
         except web.HTTPRequestEntityTooLarge:
-            problem = problems.too_large(MAX_BODY)
-            return json_response(problem.status, problem.code)
+            refusal = problems.too_large(MAX_BODY)
+            return json_response(refusal.status, refusal.code)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.path in OPEN_PATHS:

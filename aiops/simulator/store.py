@@ -170,12 +170,9 @@ class Store:
         self._snapshots.move_to_end(identity)
         return objects, bisect_right(objects, start, key=self._key)
 
-    def forget_snapshots(self) -> None:
-        """Make every outstanding `continue` token expire."""
+    def expire(self) -> None:
+        """Make every `continue` token and every version before now too old, as a compaction does."""
         self._snapshots.clear()
-
-    def forget_history(self) -> None:
-        """Make every version before now too old for a watch, as a compaction does."""
         for table in self._tables.values():
             table.history.clear()
             table.forgotten = self.version

@@ -22,10 +22,13 @@ def node(name: str, number: int, *, cpu: str = "8", memory: str = "32Gi", pods: 
     ]
     info = {
         "machineID": f"{number:032x}",
+        "systemUUID": f"00000000-0000-4000-8000-{number:012x}",
+        "bootID": f"10000000-0000-4000-8000-{number:012x}",
         "kernelVersion": "6.1.0",
         "osImage": "Simulated Linux",
         "containerRuntimeVersion": "containerd://2.1.4",
         "kubeletVersion": "v1.36.2",
+        "kubeProxyVersion": "",
         "operatingSystem": "linux",
         "architecture": "amd64",
     }

@@ -1,7 +1,7 @@
 """The control loops: each makes one kind's surroundings follow its spec.
 
-`Manager` turns changes into work: a change of an object queues it, and the object that owns it, for the controllers in charge. A queued object
-is reconciled once, however often it changed meanwhile. Nothing polls.
+`Manager` turns changes into work: a change of an object queues it, and the object that owns it, for the controllers in
+charge. A queued object is reconciled once, however often it changed meanwhile. Nothing polls.
 """
 
 import asyncio
@@ -20,16 +20,14 @@ from aiops.simulator.controllers.replica_sets import ReplicaSetController
 from aiops.simulator.controllers.scheduling import Scheduler
 from aiops.simulator.controllers.services import ServiceController
 from aiops.simulator.controllers.stateful_sets import StatefulSetController
-from aiops.simulator.objects import Obj, owner_of
+from aiops.simulator.objects import Obj, is_terminating, owner_of
 from aiops.simulator.resources import (
     AUTOSCALER,
     BUDGET,
     DAEMON_SET,
     DEPLOYMENT,
-    JOB,
     NODE,
     POD,
-    REPLICA_SET,
     SERVICE,
     STATEFUL_SET,
 )
@@ -160,9 +158,4 @@ class Manager:
 
 def _needs_kubelet(before: Obj, pod: Obj) -> bool:
     """Status reports of the kubelet itself are no news to it."""
-    return before["spec"] != pod["spec"] or before["metadata"].get("deletionTimestamp") != pod["metadata"].get(
-        "deletionTimestamp"
-    )
-
-
-__all__ = ["DEPLOYMENT", "JOB", "REPLICA_SET", "STATEFUL_SET", "Manager"]
+    return bool(before["spec"] != pod["spec"]) or is_terminating(before) != is_terminating(pod)

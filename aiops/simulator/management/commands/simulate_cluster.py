@@ -23,6 +23,7 @@ class Command(BaseCommand):
             "--speed", type=float, default=DEFAULT_SPEED, help="how many times faster than real (default: %(default)g)"
         )
         parser.add_argument("--token", default="", help="bearer token clients must send; random when not given")
+        parser.add_argument("--token-file", type=Path, help="read that token from this file instead")
         parser.add_argument("--list", action="store_true", help="print the scenarios, one per line, and exit")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,7 +39,8 @@ class Command(BaseCommand):
             raise CommandError(f"cannot serve the simulated cluster: {error}") from error
 
     async def _serve(self, options: dict[str, Any]) -> None:
-        cluster = Cluster(speed=options["speed"], token=options["token"])
+        token, file = options["token"], options["token_file"]
+        cluster = Cluster(speed=options["speed"], token=file.read_text().strip() if file else token)
         gc.freeze()  # what was imported stays; collections need not look at it again
         await serve_until_stopped(
             cluster,
