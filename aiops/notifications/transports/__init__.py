@@ -1,0 +1,16 @@
+"""The ways out, one module per kind; a new kind is one module and one line here."""
+
+from collections.abc import Mapping
+
+from aiops.notifications.transports.base import Envelope, Transport, TransportError
+from aiops.notifications.transports.email import EmailTransport
+from aiops.notifications.transports.slack import SlackTransport
+from aiops.notifications.transports.webhook import WebhookTransport
+
+__all__ = ["TRANSPORTS", "Envelope", "Transport", "TransportError"]
+
+TRANSPORTS: Mapping[str, Transport] = {
+    "email": EmailTransport(),
+    "slack": SlackTransport(),
+    "webhook": WebhookTransport(),
+}

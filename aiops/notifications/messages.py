@@ -1,0 +1,74 @@
+"""What apps hand over: one thing worth saying, about one object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+EVENTS = frozenset(
+    {
+        "incident_created",
+        "incident_severity_raised",
+        "incident_acknowledged",
+        "incident_resolved",
+        "incident_escalated",
+        "incident_contained",
+        "incident_failed",
+        "remediation_started",
+        "remediation_completed",
+        "remediation_failed",
+        "remediation_rolled_back",
+        "approval_requested",
+        "approval_reminder",
+        "approval_decided",
+        "approval_expired",
+        "escalation_level",
+        "cluster_disconnected",
+        "cluster_connected",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """`subject_kind` and `subject_name` say what it is about; `incident_name` ties it to an incident's snooze and timeline.
+
+    `occurrence` tells repetitions of one event on one subject apart (a level, an attempt); without it the time of the
+    announcement does. `terminal` messages pass every throttle. `channels` names the recipients and bypasses the policies.
+    """
+
+    event: str
+    subject_kind: str
+    subject_name: str
+    title: str
+    body: str = ""
+    incident_name: str = ""
+    severity: str = ""
+    signal_type: str = ""
+    namespace: str = ""
+    resource_kind: str = ""
+    state: str = ""
+    cluster: str = ""
+    hold_until: datetime | None = None
+    terminal: bool = False
+    occurrence: str = ""
+    channels: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def context(self) -> dict[str, Any]:
+        """What rules match on, templates may use and webhooks send."""
+        return {
+            "event": self.event,
+            "subjectKind": self.subject_kind,
+            "subject": self.subject_name,
+            "incident": self.incident_name,
+            "severity": self.severity,
+            "signalType": self.signal_type,
+            "namespace": self.namespace,
+            "resourceKind": self.resource_kind,
+            "state": self.state,
+            "cluster": self.cluster,
+            "title": self.title,
+            "body": self.body,
+            "facts": dict(self.facts),
+        }

@@ -1,0 +1,19 @@
+from celery import shared_task
+from django.utils import timezone
+
+from aiops.notifications import delivery
+from aiops.notifications.models import Notification
+
+
+@shared_task
+def sweep() -> None:
+    """Deliver what is due."""
+    delivery.sweep(at=timezone.now())
+
+
+@shared_task
+def deliver(*, key: str) -> None:
+    """Deliver one message now. One that was deleted or taken by the sweep meanwhile is no error."""
+    notification = Notification.objects.select_related("channel").filter(key=key).first()
+    if notification is not None:
+        delivery.deliver(notification=notification, at=timezone.now())
