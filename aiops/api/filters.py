@@ -1,0 +1,168 @@
+"""Query filters on django-filter, with the contract's rules (api.md 1.10): AND, empty = absent, 400 with `fields`.
+
+    @time_bounds("detected_at")
+    class IncidentFilter(FilterSet):
+        severity = EnumFilter(Severity)
+        namespace = TextFilter()
+        resource = ResourceFilter("resource_kind", "resource_name")
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import django_filters
+from django import forms
+from django.db.models import Choices, QuerySet
+
+from aiops.api.exceptions import BadRequest
+from aiops.api.formats import parse_time
+
+SECOND = timedelta(seconds=1)
+LOWER, UPPER = ("since", "from"), ("until", "to")  # synonyms; of two the narrower counts
+TRUE, FALSE = {"true", "1"}, {"false", "0"}
+
+F = TypeVar("F", bound=type["FilterSet"])
+
+
+class EnumFormField(forms.Field):
+    def __init__(self, *, values: Mapping[str, Any], **options: Any) -> None:
+        self.values = values
+        super().__init__(**options)
+
+    def clean(self, value: Any) -> Any:
+        if not value:
+            return None
+        if value.lower() not in self.values:
+            raise forms.ValidationError(f"Must be one of: {', '.join(self.values)}.")
+        return self.values[value.lower()]
+
+
+class EnumFilter(django_filters.Filter):
+    """Any case in, the canonical value in the query. `values` narrows or extends the choices of `enum`."""
+
+    field_class = EnumFormField
+
+    def __init__(self, enum: type[Choices], field_name: str | None = None, **options: Any) -> None:
+        self.enum = enum
+        super().__init__(field_name, values={str(value).lower(): value for value in enum.values}, **options)
+
+
+class TextFilter(django_filters.CharFilter):
+    """Exact and case-sensitive; not trimmed, because names are opaque."""
+
+    def __init__(self, field_name: str | None = None, **options: Any) -> None:
+        super().__init__(field_name, strip=False, **options)
+
+
+class BooleanFormField(forms.Field):
+    def clean(self, value: Any) -> bool | None:
+        if not value:
+            return None
+        if value.lower() not in TRUE | FALSE:
+            raise forms.ValidationError("Must be true or false.")
+        return value.lower() in TRUE
+
+
+class BooleanFilter(django_filters.Filter):
+    field_class = BooleanFormField
+
+
+class IntegerFilter(django_filters.NumberFilter):
+    field_class = forms.IntegerField
+
+
+class TimeFormField(forms.Field):
+    def clean(self, value: Any) -> datetime | None:
+        if not value:
+            return None
+        try:
+            return parse_time(value)
+        except ValueError as error:
+            raise forms.ValidationError("Must be an RFC 3339 time or a date.") from error
+
+
+class TimeFilter(django_filters.Filter):
+    """A bound on a time, inclusive at whole seconds as times are shown (X9.11)."""
+
+    field_class = TimeFormField
+
+    def __init__(self, field_name: str, *, upper: bool, **options: Any) -> None:
+        self.upper = upper
+        super().__init__(field_name, **options)
+
+    def filter(self, qs: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
+        if value is None:
+            return qs
+        whole = value.replace(microsecond=0)
+        # shown <= bound  is  time < the second after the bound;  shown >= bound  is  time >= the bound rounded up
+        if self.upper:
+            latest = datetime.max.replace(tzinfo=UTC, microsecond=0)
+            return qs.filter(**{f"{self.field_name}__lt": whole + SECOND}) if whole < latest else qs
+        if whole != value:
+            whole += SECOND
+        return qs.filter(**{f"{self.field_name}__gte": whole})
+
+
+class ResourceFilter(django_filters.CharFilter):
+    """`Kind/name`, the kind in any case; without a slash the name in any kind (FLT-6)."""
+
+    def __init__(self, kind: str, name: str, **options: Any) -> None:
+        self.kind_column, self.name_column = kind, name
+        super().__init__(name, strip=False, **options)
+
+    def filter(self, qs: QuerySet[Any], value: str) -> QuerySet[Any]:
+        if not value:
+            return qs
+        kind, slash, name = value.partition("/")
+        if not slash:
+            return qs.filter(**{self.name_column: value})
+        return qs.filter(**{f"{self.kind_column}__iexact": kind, self.name_column: name})
+
+
+class FilterSet(django_filters.FilterSet):
+    """Only the filters that the query names are built, so a plain list costs nothing here."""
+
+    def __init__(self, data: Any = None, queryset: Any = None, *, request: Any = None, prefix: Any = None) -> None:
+        self.is_bound = True
+        self.data = data
+        self.queryset = queryset
+        self.request = request
+        self.form_prefix = prefix
+        self.filters = {name: deepcopy(one) for name, one in self.base_filters.items() if data.get(name)}
+        for one in self.filters.values():
+            one.model, one.parent = queryset.model, self
+
+    @classmethod
+    def apply(cls, query: Mapping[str, Any], rows: QuerySet[Any]) -> QuerySet[Any]:
+        """The filtered rows. Raises `BadRequest` naming every offending parameter."""
+        found = cls(query, rows)
+        if not found.filters:
+            return rows
+        if not found.form.is_valid():
+            reasons = {name: [str(reason) for reason in errors] for name, errors in found.form.errors.items()}
+            raise BadRequest("The query parameters are not valid", reasons)
+        refuse_reversed(found.form.cleaned_data)
+        return found.filter_queryset(rows)
+
+
+def refuse_reversed(bounds: Mapping[str, Any]) -> None:
+    """Raises `BadRequest` when the lower bound lies after the upper one (FLT-7)."""
+    lower = {name: bounds[name] for name in LOWER if bounds.get(name)}
+    upper = {name: bounds[name] for name in UPPER if bounds.get(name)}
+    if lower and upper and max(lower.values()) > min(upper.values()):
+        reason = ["The lower bound lies after the upper one."]
+        raise BadRequest("The time range is reversed", dict.fromkeys((*lower, *upper), reason))
+
+
+def time_bounds(column: str) -> Callable[[F], F]:
+    """Give a filter set `since`/`from` and `until`/`to` on a column (`from` is no Python name, hence a decorator)."""
+
+    def decorate(filterset: F) -> F:
+        for names, upper in ((LOWER, False), (UPPER, True)):
+            for name in names:
+                filterset.base_filters[name] = filterset.declared_filters[name] = TimeFilter(column, upper=upper)
+        return filterset
+
+    return decorate

@@ -1,0 +1,125 @@
+"""Requests per key and minute (api.md 1.5): a fixed window that begins with the first request after the last one ended."""
+
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.http import HttpRequest
+from limits.storage import MemoryStorage, RedisStorage
+from redis.exceptions import RedisError
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from aiops.apikeys.caller import Caller, client_address
+from aiops.apikeys.roles import Role
+
+log = logging.getLogger(__name__)
+
+WINDOW = 60  # seconds
+REDIS_PAUSE = 5.0  # seconds without limits after Redis failed, so that a hanging one does not delay every request
+REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+
+# one round trip: count the request, start the window with the first one, tell what is left of it in milliseconds
+HIT = """
+local count = redis.call('INCR', KEYS[1])
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  left = tonumber(ARGV[1])
+end
+return {count, left}
+"""
+
+
+class Windows(Protocol):
+    def hit(self, subject: str) -> tuple[int, float]:
+        """Count a request; returns its number in the window and the Unix time at which the window ends."""
+
+
+class MemoryWindows:
+    """Counters of this process: right where there is one web process."""
+
+    def __init__(self) -> None:
+        self.storage = MemoryStorage()
+        self.lock = threading.Lock()  # the storage alone can lose a count when two threads open a window together
+
+    def hit(self, subject: str) -> tuple[int, float]:
+        with self.lock:
+            return self.storage.incr(subject, WINDOW), self.storage.get_expiry(subject)
+
+
+class RedisWindows:
+    """Counters shared by all web processes (RATE-7)."""
+
+    def __init__(self, url: str) -> None:
+        self.storage = RedisStorage(url, **REDIS_OPTIONS)
+        self.script = self.storage.get_connection().register_script(HIT)
+
+    def hit(self, subject: str) -> tuple[int, float]:
+        count, left = self.script(keys=[f"aiops:rate:{subject}"], args=[WINDOW * 1000])
+        return int(count), time.time() + int(left) / 1000
+
+
+@lru_cache(maxsize=4)
+def windows(storage: str) -> Windows:
+    return MemoryWindows() if storage == "memory://" else RedisWindows(storage)
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What the three headers say, and whether this request is within it."""
+
+    limit: int
+    remaining: int
+    reset: int  # Unix time, whole seconds, rounded up (X9.10)
+    accepted: bool
+
+    def retry_after(self, now: float) -> int:
+        return max(1, math.ceil(self.reset - now))
+
+
+_redis_back_at = 0.0
+
+
+def count(subject: str, role: Role) -> Quota:
+    """Count a request of `subject` against the limit of `role`. Without Redis everything is accepted: fail open."""
+    global _redis_back_at
+    limit = int(settings.AIOPS_RATE_LIMITS[role.value])
+    now = time.monotonic()
+    if now >= _redis_back_at:
+        try:
+            number, ends = windows(settings.RATE_LIMIT_STORAGE).hit(subject)
+            return Quota(limit, max(0, limit - number), math.ceil(ends), number <= limit)
+        except (RedisError, OSError) as error:
+            _redis_back_at = now + REDIS_PAUSE
+            log.error("rate limits are off for %.0f s: Redis does not answer (%s)", REDIS_PAUSE, type(error).__name__)
+    return Quota(limit, limit - 1, math.ceil(time.time()) + WINDOW, True)
+
+
+class RoleRateThrottle(BaseThrottle):
+    """The scope is the role of the caller, the subject its key. Leaves the quota on the request for the middleware."""
+
+    quota: Quota
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        caller: Caller = request.user
+        self.quota = note(request._request, count(caller.subject, caller.role))
+        return self.quota.accepted
+
+    def wait(self) -> float:
+        return self.quota.retry_after(time.time())
+
+
+def count_stranger(request: Request) -> Quota:
+    """RATE-6: a request without a valid key counts against the viewer limit of its address."""
+    return note(request._request, count(f"address:{client_address(request)}", Role.VIEWER))
+
+
+def note(request: HttpRequest, quota: Quota) -> Quota:
+    request.aiops_quota = quota  # type: ignore[attr-defined]
+    return quota

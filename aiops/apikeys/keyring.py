@@ -1,0 +1,68 @@
+"""Keys as a web process remembers them, so that most authenticated requests cost no query.
+
+A row is trusted for `FRESH` seconds: that is how long a revocation may take to reach every process. Unknown keys are not
+remembered, so a new key works at once.
+"""
+
+import logging
+import time
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from aiops.apikeys import keyfile, services
+from aiops.apikeys.models import ApiKey, Source
+
+log = logging.getLogger(__name__)
+
+FRESH = 3.0  # seconds
+CAPACITY = 10_000  # remembered keys; a process that meets more starts anew
+
+_known: dict[str, tuple[float, ApiKey]] = {}
+_any_key: tuple[float, bool] = (0.0, False)
+
+
+def lookup(key: str) -> ApiKey | None:
+    """The active row of a key, or None. Notes the use of it."""
+    keyfile.refresh()
+    now = time.monotonic()
+    name = services.digest_of(key)
+    known = _known.get(name)
+    if known is None or now - known[0] > FRESH:
+        row = services.find(key)
+        if row is None:
+            _known.pop(name, None)
+            return None
+        if len(_known) >= CAPACITY:
+            _known.clear()
+        _known[name] = known = (now, row)
+    row = known[1]
+    at = timezone.now()
+    if not row.is_active(at) or (row.source == Source.FILE and not settings.AIOPS_API_KEYS_FILE):
+        return None
+    try:
+        services.note_use(api_key=row, at=at)
+    except DatabaseError:
+        log.warning("the last use of key %s was not written", row.prefix)
+    return row
+
+
+def is_empty() -> bool:
+    """Whether no key is configured at all (AUTH-4), as of at most `FRESH` seconds ago."""
+    global _any_key
+    keyfile.refresh()
+    now = time.monotonic()
+    if now - _any_key[0] > FRESH:
+        keys = ApiKey.objects.active(timezone.now())
+        if not settings.AIOPS_API_KEYS_FILE:
+            keys = keys.exclude(source=Source.FILE)
+        _any_key = (now, keys.exists())
+    return not _any_key[1]
+
+
+def forget() -> None:
+    """Drop what is remembered here, so that a change made in this process counts at once."""
+    global _any_key
+    _known.clear()
+    _any_key = (0.0, False)
