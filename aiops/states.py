@@ -22,8 +22,7 @@ def change(row: models.Model, **changes: Any) -> None:
     """
     versioned = cast(Versioned, row)
     changes["version"] = versioned.version + 1
-    manager = cast("models.Manager[models.Model]", type(row)._default_manager)
-    if not manager.filter(pk=row.pk, version=versioned.version).update(**changes):
+    if not type(row)._default_manager.filter(pk=row.pk, version=versioned.version).update(**changes):
         raise LostRace(f"{row} changed meanwhile", "Read it again and repeat the request.")
     for field, value in changes.items():
         setattr(row, field, value)
