@@ -108,11 +108,19 @@ def _no_password() -> str:
     return ""
 
 
-def load(text: str, *, context: str = "", allow_insecure: bool = False, inline_files: Path | None = None) -> Access:
+def load(
+    text: str,
+    *,
+    context: str = "",
+    allow_insecure: bool = False,
+    inline_files: Path | None = None,
+    check_address: bool = True,
+) -> Access:
     """The access that `context` (default: the current one) describes. Raises `Invalid` naming the member that offends.
 
     `inline_files` is the folder of the file: commands that a local user runs with a kubeconfig of their own may read what
-    it refers to. Nothing that arrives over the network gets that.
+    it refers to. Nothing that arrives over the network gets that. Without `check_address` the server's name is not looked
+    up: for what was checked before, and is again when the connection stands.
     """
     document = _parse(text)
     wanted = context or document.get("current-context")
@@ -137,6 +145,8 @@ def load(text: str, *, context: str = "", allow_insecure: bool = False, inline_f
         key=_pem(user_at, user, "client-key-data"),
     )
     _check_access(access, cluster_at, user_at, allow_insecure=allow_insecure)
+    if check_address:
+        _check_server(access, f"{cluster_at}.server")
     return access
 
 
@@ -150,12 +160,13 @@ def in_cluster(environment: Mapping[str, str], *, folder: Path = SERVICE_ACCOUNT
     return Access(server=f"https://{bracketed}:{port}", ca=ca.read_text(encoding="ascii"), token_file=str(token))
 
 
-def check_server(access: Access) -> None:
-    """Raises `AddressRefused` or `ClientUnavailable` (aiops/clients/addresses.py). The in-cluster address is exempt."""
-    if access.in_cluster:
-        return
+def _check_server(access: Access, member: str) -> None:
     # without TLS anyone on the way reads the credentials: only for clusters of one's own on a private network
-    addresses.check_url(access.server, schemes=("https", "http") if addresses.allow_private() else ("https",))
+    schemes = ("https", "http") if addresses.allow_private() else ("https",)
+    try:
+        addresses.check_url(access.server, schemes=schemes)
+    except ClientError as error:
+        _refuse(member, error.message)
 
 
 def _refuse(member: str, reason: str) -> NoReturn:
@@ -245,7 +256,8 @@ def _text(at: str, entry: Member, member: str) -> str:
         return ""
     if not isinstance(value, str):
         _refuse(f"{at}.{member}", "It is not a text")
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in value) or not value.isascii():
+    value = value.strip()
+    if not value.isascii() or not value.isprintable():
         _refuse(f"{at}.{member}", "It contains characters that cannot be sent")
     return value
 
@@ -286,7 +298,3 @@ def _check_access(access: Access, cluster_at: str, user_at: str, *, allow_insecu
             part.ssl_context()
         except (ssl.SSLError, ValueError):
             _refuse(member, "The certificate or its key cannot be used")
-    try:
-        check_server(access)
-    except ClientError as error:
-        _refuse(f"{cluster_at}.server", error.message)

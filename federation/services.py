@@ -1,0 +1,246 @@
+"""Which clusters exist and how to reach them. Credentials come in here, are encrypted, and never leave the server again."""
+
+import hashlib
+import os
+import re
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from aiops.audit import services as audit
+from aiops.audit.actor import Actor
+from aiops.clients import addresses
+from aiops.clients import kubeconfig as kubeconfigs
+from aiops.clients.errors import ClientError, ClientRefused
+from aiops.clients.kubeconfig import Access
+from aiops.clients.kubernetes import KubernetesClient
+from aiops.encryption import decrypt, encrypt
+from aiops.errors import DomainError, Invalid, LostRace
+from aiops.states import change
+from federation.models import Automation, Cluster, Tier
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,251}[a-z0-9])?")
+RESERVED = frozenset({"global-status"})  # X9.8: a path of the API
+ENVIRONMENTS = {"production": "prod", "development": "dev", "prod": "prod", "staging": "staging", "dev": "dev"}
+MAX_CLIENTS = 256
+# what is stored for the service account that we run under: its token changes hourly, so it is read at each use
+IN_CLUSTER = "in-cluster"
+
+ATTRIBUTES = frozenset(
+    {
+        "annotations",
+        "automation",
+        "display_name",
+        "enabled",
+        "environment",
+        "health_check_interval_seconds",
+        "labels",
+        "max_concurrent_remediations",
+        "prometheus_url",
+        "provider",
+        "region",
+        "tier",
+    }
+)
+
+
+def read_kubeconfig(file: Path, *, context: str = "", allow_insecure: bool = False) -> str:
+    """The chosen context of a local user's own kubeconfig, as a text that `register` takes.
+
+    Files that it refers to are read and put in their place; for commands only. Raises `Invalid`.
+    """
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(kubeconfigs.MAX_BYTES + 1)
+    except OSError as error:
+        raise Invalid("The kubeconfig cannot be read", f"{file}: {error.strerror}") from error
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid("The kubeconfig is refused", "It is no UTF-8 text.") from error
+    access = kubeconfigs.load(text, context=context, allow_insecure=allow_insecure, inline_files=file.absolute().parent)
+    return access.dump()
+
+
+def register(
+    *,
+    name: str,
+    kubeconfig: str,
+    actor: Actor,
+    at: datetime,
+    context: str = "",
+    allow_insecure: bool = False,
+    **attributes: Any,
+) -> Cluster:
+    """Add the cluster `name`, or bring it up to date. `attributes` are columns (`ATTRIBUTES`); absent ones stay.
+
+    Of the kubeconfig only the chosen context is kept. `allow_insecure` accepts an API server whose certificate is not
+    verified, which the audit log shows. Raises `Invalid` with the offending members, `LostRace`.
+    """
+    access = kubeconfigs.load(kubeconfig, context=context, allow_insecure=allow_insecure)
+    return _store(name, access.dump(), access, attributes, actor=actor, at=at)
+
+
+def register_in_cluster(*, name: str, actor: Actor, at: datetime, **attributes: Any) -> Cluster:
+    """Add the cluster in which the platform itself runs, by its service account. Raises `Invalid` outside of one."""
+    return _store(name, IN_CLUSTER, kubeconfigs.in_cluster(os.environ), attributes, actor=actor, at=at)
+
+
+def _store(
+    name: str, secret: str, access: Access, attributes: dict[str, Any], *, actor: Actor, at: datetime
+) -> Cluster:
+    columns = _checked(name, attributes)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    try:
+        with transaction.atomic():
+            cluster = Cluster.objects.select_for_update().filter(name=name).first()
+            is_new = cluster is None
+            cluster = cluster or _new(name, at)
+            if cluster.kubeconfig_digest != digest:
+                # the encrypted form differs each time, so an unchanged one is left as it is
+                columns |= {"kubeconfig": encrypt(secret), "kubeconfig_digest": digest, "server": access.server[:1024]}
+                columns |= {"poll_failures": 0, "poll_error": ""}
+            columns |= {"next_poll_at": at, "updated_at": at}
+            changed = sorted(key for key in columns if key in ATTRIBUTES and getattr(cluster, key) != columns[key])
+            _write(cluster, columns, is_new=is_new)
+            details = {
+                "server": access.server,
+                "changed": changed,
+                "credentials_changed": "kubeconfig" in columns,
+                "insecure": access.insecure,
+            }
+            _record("cluster.create" if is_new else "cluster.update", cluster, actor=actor, at=at, details=details)
+    except IntegrityError as error:
+        raise LostRace(f"{name} was registered by somebody else meanwhile") from error
+    return cluster
+
+
+def _new(name: str, at: datetime) -> Cluster:
+    return Cluster(
+        name=name, namespace=settings.AIOPS_NAMESPACE, environment="dev", created_at=at, updated_at=at, next_poll_at=at
+    )
+
+
+def _write(cluster: Cluster, columns: dict[str, Any], *, is_new: bool) -> None:
+    if not is_new:
+        change(cluster, **columns)
+        return
+    for column, value in columns.items():
+        setattr(cluster, column, value)
+    cluster.save(force_insert=True)
+
+
+def _checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The columns to write. Raises `Invalid` naming every one that cannot be."""
+    unknown = set(attributes) - ATTRIBUTES
+    if unknown:
+        raise TypeError(f"no attribute of a cluster: {', '.join(sorted(unknown))}")
+    columns = dict(attributes)
+    fields: dict[str, list[str]] = {}
+    if not NAME.fullmatch(name) or name in RESERVED:
+        fields["name"] = ["Lower-case letters, digits and dashes, at most 253; global-status is reserved"]
+    for field, allowed in (("tier", Tier.values), ("automation", Automation.values)):
+        if field in columns and columns[field] not in allowed:
+            fields[field] = [f"One of {', '.join(allowed)}"]
+    if "environment" in columns:
+        columns["environment"] = ENVIRONMENTS.get(columns["environment"], "")
+        if not columns["environment"]:
+            fields["environment"] = ["One of prod, staging, dev"]
+    if columns.get("prometheus_url"):
+        try:
+            addresses.check_url(columns["prometheus_url"], schemes=("https", "http"))
+        except ClientError as error:
+            fields["prometheusURL"] = [error.message]
+    if fields:
+        details = "; ".join(f"{field}: {reasons[0]}" for field, reasons in fields.items())
+        raise Invalid("The cluster cannot be registered", f"{details}.", fields=fields)
+    return columns
+
+
+@transaction.atomic
+def unregister(*, cluster: Cluster, actor: Actor, at: datetime) -> None:
+    """Forget the cluster and its credentials. Its incidents stay; they keep its name."""
+    pk = cluster.pk
+    cluster.delete()
+    transaction.on_commit(lambda: _clients.forget(pk))
+    _record("cluster.delete", cluster, actor=actor, at=at, details={"server": cluster.server})
+
+
+def _record(action: str, cluster: Cluster, *, actor: Actor, at: datetime, details: dict[str, Any]) -> None:
+    audit.record(
+        audit.Record(
+            action=action,
+            actor=actor,
+            resource_type=Cluster.KIND,
+            resource=cluster.name,
+            namespace=cluster.namespace,
+            details=details,
+        ),
+        at=at,
+    )
+
+
+# --- connections -----------------------------------------------------------------------------------------------------
+
+
+class _Clients:
+    """The clients of this process, the one used last at the end. A changed kubeconfig makes a new one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_cluster: OrderedDict[int, tuple[str, KubernetesClient]] = OrderedDict()
+
+    def get(self, cluster: Cluster) -> KubernetesClient | None:
+        with self._lock:
+            digest, client = self._by_cluster.get(cluster.pk, ("", None))
+            if client is None or digest != cluster.kubeconfig_digest:
+                return None
+            self._by_cluster.move_to_end(cluster.pk)
+            return client
+
+    def put(self, cluster: Cluster, client: KubernetesClient) -> None:
+        with self._lock:
+            self._drop(cluster.pk)
+            self._by_cluster[cluster.pk] = (cluster.kubeconfig_digest, client)
+            if len(self._by_cluster) > MAX_CLIENTS:
+                self._drop(next(iter(self._by_cluster)))
+
+    def forget(self, pk: int) -> None:
+        with self._lock:
+            self._drop(pk)
+
+    def _drop(self, pk: int) -> None:
+        _, client = self._by_cluster.pop(pk, ("", None))
+        if client is not None:
+            client.close()
+
+
+_clients = _Clients()
+
+
+def connect(cluster: Cluster) -> KubernetesClient:
+    """The client of the cluster, shared within the process. Sends nothing yet.
+
+    Raises `ClientRefused` when the stored credentials cannot be used any more.
+    """
+    client = _clients.get(cluster)
+    if client is None:
+        client = KubernetesClient(_stored_access(cluster))
+        _clients.put(cluster, client)
+    return client
+
+
+def _stored_access(cluster: Cluster) -> Access:
+    try:
+        secret = decrypt(bytes(cluster.kubeconfig))
+        if secret == IN_CLUSTER:
+            return kubeconfigs.in_cluster(os.environ)
+        # an unverified server was accepted, and recorded, when the cluster was registered
+        return kubeconfigs.load(secret, allow_insecure=True, check_address=False)
+    except DomainError as error:
+        raise ClientRefused(f"The stored kubeconfig cannot be used: {error.message}. {error.details}") from error
