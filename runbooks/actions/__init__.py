@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from runbooks.actions.base import Action, ActionRefused, Call, Change, Effect, Outcome, Preview, Risk, Target
 from runbooks.actions.deployments import RestartDeployment, RollbackDeployment, ScaleDeployment
 from runbooks.actions.jobs import RetryJob
+from runbooks.actions.metadata import Annotate, Label
 from runbooks.actions.nodes import CordonNode, UncordonNode
-from runbooks.actions.pods import DeletePod
-from runbooks.actions.resources import AdjustResources
+from runbooks.actions.pods import DeleteDaemonSetPod, DeletePod, DeleteStatefulSetPod
+from runbooks.actions.resources import AdjustDaemonSetResources, AdjustResources, AdjustStatefulSetResources
 from runbooks.actions.workloads import RestartDaemonSet, RestartStatefulSet, ScaleStatefulSet
 
 ACTIONS: dict[str, Action] = {
@@ -24,6 +25,12 @@ ACTIONS: dict[str, Action] = {
         ScaleStatefulSet(),
         RestartStatefulSet(),
         RestartDaemonSet(),
+        AdjustStatefulSetResources(),
+        AdjustDaemonSetResources(),
+        DeleteStatefulSetPod(),
+        DeleteDaemonSetPod(),
+        Annotate(),
+        Label(),
     )
 }
 
@@ -31,9 +38,9 @@ ACTIONS: dict[str, Action] = {
 LATER = """
     PatchConfig HelmRollback ArgoSyncApp AdjustHPA RestartStatefulSetPod DrainNode ResizePVC RotateSecret ExecDiagnostic
     UpdateIngress PatchNetworkPolicy ApplyManifest
-    RollbackStatefulSet AdjustStatefulSetResources DeleteStatefulSetPod ForceDeleteStatefulSetPod UpdateStatefulSetStrategy
+    RollbackStatefulSet ForceDeleteStatefulSetPod UpdateStatefulSetStrategy
     RecreateStatefulSetPVC PartitionStatefulSetUpdate
-    RollbackDaemonSet AdjustDaemonSetResources DeleteDaemonSetPod UpdateDaemonSetStrategy PauseDaemonSetRollout
+    RollbackDaemonSet UpdateDaemonSetStrategy PauseDaemonSetRollout
     CordonAndDeleteDaemonSetPod
     AdjustJobResources DeleteFailedJob SuspendJob ResumeJob AdjustJobParallelism AdjustJobDeadline AdjustJobBackoffLimit
     ForceDeleteJobPods
@@ -42,7 +49,7 @@ LATER = """
     Custom
 """
 NAMES_ONLY = frozenset(LATER.split())
-ACTION_TYPES = frozenset(ACTIONS) | NAMES_ONLY
+ACTION_TYPES = frozenset(ACTIONS) - {"Annotate", "Label"} | NAMES_ONLY
 
 
 def validate(action_type: str, params: Mapping[str, str]) -> dict[str, list[str]]:

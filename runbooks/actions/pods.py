@@ -78,6 +78,16 @@ class DeletePod(Action):
         return bool(pod["metadata"]["uid"] == facts["uid"] and not pod["metadata"].get("deletionTimestamp"))
 
 
+class DeleteStatefulSetPod(DeletePod):
+    name = "DeleteStatefulSetPod"
+    kinds = frozenset({"StatefulSet"})
+
+
+class DeleteDaemonSetPod(DeletePod):
+    name = "DeleteDaemonSetPod"
+    kinds = frozenset({"DaemonSet"})
+
+
 def _choose(call: Call, pods: list[dict[str, Any]]) -> dict[str, Any]:
     name = normalize(call.params).get("pod")
     if name:

@@ -69,6 +69,16 @@ class AdjustResources(PatchAction):
         )
 
 
+class AdjustStatefulSetResources(AdjustResources):
+    name = "AdjustStatefulSetResources"
+    kinds = frozenset({"StatefulSet"})
+
+
+class AdjustDaemonSetResources(AdjustResources):
+    name = "AdjustDaemonSetResources"
+    kinds = frozenset({"DaemonSet"})
+
+
 def _is_below(limit: str | None, request: str | None) -> bool:
     if not limit or not request or "%" in limit + request:
         return False
