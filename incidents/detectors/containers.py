@@ -108,6 +108,14 @@ def container_outcomes(container: Container, context: Context) -> Iterator[Outco
         yield from _init_still_running(container, context)
 
 
+def is_judged_apart(container: Container) -> bool:
+    """Whether a container rule with a grace of its own is watching, so that the pod's readiness says nothing new."""
+    reason = container.waiting.get("reason")
+    if reason in IMAGE_REASONS or reason in START_REASONS or reason == "CreateContainerConfigError":
+        return True
+    return bool(container.terminated) and container.restart_policy != "Always"
+
+
 def out_of_memory(container: Container, context: Context) -> Signal | None:
     """Killed for its memory: the present end, or the last one while it is news (exit code 137 alone proves nothing)."""
     end = container.terminated

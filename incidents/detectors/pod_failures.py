@@ -34,6 +34,8 @@ def judge_failed(pod: Obj, context: Context) -> Iterator[Outcome]:
     reason = _reason(pod)
     owner, _ = owner_reference(pod)
     is_absorbed = owner is not None and _is_absorbed(owner, reason, context)
+    if owner is not None and _has_failed(owner, context):
+        yield Verdict.ANOMALOUS  # sick like its Job, whose own signal is the one to act on
     condition = "pod_failed"
     if owner is None and _MIRROR not in fields.annotations(pod):
         condition = "unmanaged_pod_failed"
@@ -73,10 +75,9 @@ def judge_unknown(pod: Obj, context: Context) -> Iterator[Outcome]:
 
 
 def _is_absorbed(owner: ResourceRef, reason: str, context: Context) -> bool:
-    """Whether the owner deals with the failure itself: a Job retries, a controller replaces what the cluster took away."""
+    """Whether the owner deals with it: a Job retries or fails itself, a controller replaces what the cluster took away."""
     if owner.kind == "Job":
-        job = context.related.jobs.get(owner)
-        return job is not None and (job.completed or not job.failed)
+        return owner in context.related.jobs
     if (
         reason in _CLUSTER_REASONS
         or reason.startswith("OutOf")
@@ -85,6 +86,11 @@ def _is_absorbed(owner: ResourceRef, reason: str, context: Context) -> bool:
         return True
     tally = context.related.pods.get(owner)
     return tally is not None and tally.total > 0 and tally.ready >= context.related.replicas.get(owner, tally.total)
+
+
+def _has_failed(owner: ResourceRef, context: Context) -> bool:
+    job = context.related.jobs.get(owner)
+    return job is not None and job.failed
 
 
 def _reason(pod: Obj) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from incidents.detectors import fields, pod_failures
 from incidents.detectors.base import Context, Outcome, Verdict, signal
-from incidents.detectors.containers import Container, container_outcomes, containers_of
+from incidents.detectors.containers import Container, container_outcomes, containers_of, is_judged_apart
 from incidents.detectors.fields import ABSENT, Condition, Obj, integer, mapping, parse_time, text
 from incidents.detectors.view import Event, owner_reference
 
@@ -244,7 +244,7 @@ def _readiness(
     if ready.is_true or ready.reason == "PodCompleted" or (owner is not None and owner.kind == "Job"):
         return
     since = ready.since or fields.created_at(pod)
-    if since is None:
+    if since is None or any(is_judged_apart(container) for container in unready):
         yield Verdict.PROGRESSING
         return
     if conditions.get("ContainersReady", ABSENT).is_true and not unready:
