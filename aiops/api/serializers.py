@@ -111,6 +111,8 @@ def _getter(name: str, field: Any) -> Any:
     if isinstance(field, Shape):
         one = type(field)
         return lambda shape, row: None if (value := read(row)) is None else one.render(value, **shape.context)
+    if isinstance(field, fields.TextField) and field.allow_null:
+        return lambda shape, row: read(row) or None  # an unset text is stored blank and shown as null (NUL-1)
     if isinstance(field, PASSED_THROUGH) or type(field).to_representation is fields.TimeField.to_representation:
         return lambda shape, row: read(row)
     convert = field.to_representation
