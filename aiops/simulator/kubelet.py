@@ -11,7 +11,7 @@ from typing import Any
 from aiops.simulator.clock import Clock
 from aiops.simulator.events import Recorder
 from aiops.simulator.images import Behavior, Images, exceeds_limit
-from aiops.simulator.objects import Obj, clone, is_terminating, owner_of, timestamp
+from aiops.simulator.objects import Obj, is_terminating, owner_of, timestamp
 from aiops.simulator.pod_status import pod_status
 from aiops.simulator.resources import POD
 from aiops.simulator.store import Store
@@ -278,9 +278,8 @@ class PodWorker:
         pod = self.pod
         if pod is None:
             return
-        updated = clone(pod)
-        updated["status"] = pod_status(pod, list(self.runs.values()), started_at=self.started_at)
-        self.kubelet.store.update(POD, updated)
+        status = pod_status(pod, list(self.runs.values()), started_at=self.started_at)
+        self.kubelet.store.update(POD, pod | {"status": status})
 
     def _runs_to_completion(self) -> bool:
         pod = self.pod

@@ -10,6 +10,8 @@ from aiops.simulator.objects import Obj, set_condition, timestamp
 if TYPE_CHECKING:
     from aiops.simulator.kubelet import ContainerRun
 
+ORDER = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+
 
 def pod_status(pod: Obj, runs: "Sequence[ContainerRun]", *, started_at: str) -> Obj:
     old = pod.get("status", {})
@@ -19,10 +21,16 @@ def pod_status(pod: Obj, runs: "Sequence[ContainerRun]", *, started_at: str) -> 
     host_ip = f"10.0.{node_number // 250}.{node_number % 250 + 10}"
     status: Obj = {"observedGeneration": pod["metadata"].get("generation", 1), "phase": phase}
     status["conditions"] = _conditions(pod, runs, phase)
-    status |= {"hostIP": host_ip, "hostIPs": [{"ip": host_ip}], "podIP": pod_ip, "podIPs": [{"ip": pod_ip}]}
+    status |= {"hostIP": host_ip, "hostIPs": [{"ip": host_ip}]}
+    if old.get("podIP") or not all(_is_creating(run) for run in runs):
+        status |= {"podIP": pod_ip, "podIPs": [{"ip": pod_ip}]}
     status |= {"startTime": old.get("startTime", started_at)}
     status["containerStatuses"] = [_container_status(run) for run in runs]
     return status | {"qosClass": qos_class(pod["spec"])}
+
+
+def _is_creating(run: "ContainerRun") -> bool:
+    return bool(run.state.get("waiting", {}).get("reason") == "ContainerCreating")
 
 
 def _phase(pod: Obj, runs: "Sequence[ContainerRun]") -> str:
@@ -53,7 +61,7 @@ def _conditions(pod: Obj, runs: "Sequence[ContainerRun]", phase: str) -> list[Ob
         ("PodScheduled", True, {}),
     ):
         conditions = set_condition(conditions, _condition(pod, kind, holds, details))
-    return conditions
+    return sorted(conditions, key=lambda c: ORDER.index(c["type"]) if c["type"] in ORDER else len(ORDER))
 
 
 def _condition(pod: Obj, kind: str, holds: bool, details: Obj) -> Obj:

@@ -23,7 +23,7 @@ def populate(
     was_paused, manager.is_paused = manager.is_paused, True
     try:
         for number in range(nodes):
-            store.create(NODE, workloads.node(f"bulk-node-{number}", number + 100))
+            store.create(NODE, workloads.node(f"bulk-node-{number}", number + 100, pool="bulk"))
         for number in range(namespaces):
             cluster.apply(workloads.namespace(f"bulk-{number}"))
         hosts = [node["metadata"]["name"] for node in store.iterate(NODE)]

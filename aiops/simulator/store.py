@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from aiops.simulator import problems
 from aiops.simulator.defaults import label_job
-from aiops.simulator.objects import Obj, clone, random_suffix, timestamp
+from aiops.simulator.objects import Obj, random_suffix, timestamp
 from aiops.simulator.resources import BY_API_KIND, Resource
 
 Key = tuple[str, str]  # namespace ("" for cluster-scoped kinds), name
 
-HISTORY = 4096  # changes per kind a watch can catch up with
+HISTORY = 2048  # changes per kind a watch can catch up with
 MAX_SNAPSHOTS = 64  # lists that are being paged through at the same time
 
 
@@ -60,7 +60,10 @@ class Store:
         self._listeners.remove(listener)
 
     def table(self, storage: str) -> Table:
-        return self._tables.setdefault(storage, Table())
+        found = self._tables.get(storage)
+        if found is None:
+            found = self._tables[storage] = Table()
+        return found
 
     def get(self, resource: Resource, namespace: str, name: str) -> Obj | None:
         return self.table(resource.storage).objects.get((namespace if resource.namespaced else "", name))
@@ -93,7 +96,10 @@ class Store:
         return list(self._children.get(uid, ()))
 
     def create(self, resource: Resource, obj: Obj) -> Obj:
-        """Store a new object under its name, or a generated one. Raises AlreadyExists as a 409 problem."""
+        """Store a new object under its name, or a generated one. Raises AlreadyExists as a 409 problem.
+
+        Like `update`, it keeps the object itself.
+        """
         stored = self.prepare_new(resource, obj)
         key = self._key(stored)
         table = self.table(resource.storage)
@@ -107,8 +113,8 @@ class Store:
 
     def prepare_new(self, resource: Resource, obj: Obj) -> Obj:
         """The object as `create` would store it, without a version: for creations and their dry runs."""
-        stored = clone(obj)
-        metadata = stored["metadata"]
+        metadata = dict(obj["metadata"])
+        stored = obj | {"metadata": metadata}
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"] + random_suffix(self.names)
         if self.get(resource, metadata.get("namespace", ""), metadata["name"]) is not None:
@@ -122,18 +128,22 @@ class Store:
         head = {"kind": resource.kind, "apiVersion": resource.api_version}
         return head | {k: v for k, v in stored.items() if k not in head}
 
-    def update(self, resource: Resource, obj: Obj) -> Obj:
-        """Replace an object; the generation grows when the spec differs. Storing an equal object changes nothing."""
+    def update(self, resource: Resource, obj: Obj, *, keeps_generation: bool = False) -> Obj:
+        """Replace an object; the generation grows when the spec differs, unless a controller finishes what was asked.
+
+        The store keeps the object itself, and old and new versions share what they have in common; so the caller may not
+        change any part of it afterwards. Storing an equal object changes nothing.
+        """
         key = self._key(obj)
         table = self.table(resource.storage)
         before = table.objects[key]
         if _same(before, obj):
             return before
-        after = clone(obj)
-        if resource.has_generation and before.get("spec") != after.get("spec"):
-            after["metadata"]["generation"] = before["metadata"].get("generation", 1) + 1
         self.version += 1
-        after["metadata"]["resourceVersion"] = str(self.version)
+        metadata = obj["metadata"] | {"resourceVersion": str(self.version)}
+        if resource.has_generation and not keeps_generation and before.get("spec") != obj.get("spec"):
+            metadata["generation"] = before["metadata"].get("generation", 1) + 1
+        after = obj | {"metadata": metadata}
         table.objects[key] = after
         if before["metadata"].get("ownerReferences") != after["metadata"].get("ownerReferences"):
             self._unindex(resource.storage, key, before)

@@ -10,11 +10,13 @@ def namespace(name: str) -> Obj:
     return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name}, "spec": {}}
 
 
-def node(name: str, number: int, *, cpu: str = "8", memory: str = "32Gi", pods: str = "110") -> Obj:
+def node(
+    name: str, number: int, *, cpu: str = "8", memory: str = "32Gi", pods: str = "110", pool: str = "general"
+) -> Obj:
     """A ready node."""
     room = {"cpu": cpu, "ephemeral-storage": "102609848Ki", "memory": memory, "pods": pods}
     network = f"10.{244 + number // 256}.{number % 256}.0/24"
-    labels = {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+    labels = {"kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "pool": pool}
     conditions = [node_condition(kind, str(kind == "Ready"), *why) for kind, why in HEALTHY_REASONS.items()]
     addresses = [
         {"type": "InternalIP", "address": f"10.0.{number // 250}.{number % 250 + 10}"},
@@ -86,11 +88,14 @@ def stateful_set(where: str, name: str, image: str, *, replicas: int = 2) -> Obj
 
 
 def daemon_set(where: str, name: str, image: str) -> Obj:
+    """A DaemonSet on the nodes of the general pool."""
+    pods = template(name, image)
+    pods["spec"]["nodeSelector"] = {"pool": "general"}
     return {
         "kind": "DaemonSet",
         "apiVersion": "apps/v1",
         "metadata": {"name": name, "namespace": where, "labels": {"app": name}},
-        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template(name, image)},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": pods},
     }
 
 

@@ -121,7 +121,7 @@ class Scheduler(Controller):
         self.event(
             pod, "Scheduled", f"Successfully assigned {metadata['namespace']}/{metadata['name']} to {node}", SOURCE
         )
-        self.store.update(POD, bound)
+        self.store.update(POD, bound, keeps_generation=True)
 
     def _mark_unschedulable(self, pod: Obj, nodes: int, refusals: "Counter[str]") -> None:
         reasons = ", ".join(reason if "Claim" in reason or "claim" in reason else f"{n} {reason}"
