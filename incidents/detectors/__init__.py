@@ -74,6 +74,31 @@ _DATA_KINDS = frozenset(
     ]
 )
 
+# a kind's name is not its own: Knative has a Service, Istio a Gateway; theirs are custom resources
+_KNOWN_GROUPS = frozenset(
+    [
+        "apps",
+        "batch",
+        "policy",
+        "extensions",
+        "autoscaling",
+        "networking.k8s.io",
+        "gateway.networking.k8s.io",
+        "admissionregistration.k8s.io",
+        "apiregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "cert-manager.io",
+        "certmanager.k8s.io",
+        "argoproj.io",
+    ]
+)
+
+
+def _judge_for(kind: str, obj: Obj) -> Rule:
+    version = obj.get("apiVersion")
+    group = version.rpartition("/")[0] if isinstance(version, str) else ""
+    return JUDGES.get(kind, custom.judge_custom) if not group or group in _KNOWN_GROUPS else custom.judge_custom
+
 
 def detect(obj: Obj, context: Context) -> Finding:
     """The verdict on one object. `obj["kind"]` must be set: lists from the API leave it out of their items."""
@@ -82,4 +107,4 @@ def detect(obj: Obj, context: Context) -> Finding:
         return HEALTHY
     if not isinstance(kind, str) or kind in _DATA_KINDS:
         return HEALTHY
-    return conclude(JUDGES.get(kind, custom.judge_custom)(obj, context))
+    return conclude(_judge_for(kind, obj)(obj, context))

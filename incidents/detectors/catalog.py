@@ -69,7 +69,6 @@ CATALOG: dict[str, Entry] = {
     "daemonset_unavailable": _medium("deploy_failing", 60, "observe"),
     "daemonset_not_scheduled": _medium("daemonset_not_scheduled", 55, "observe"),
     "daemonset_misscheduled": _info("daemonset_misscheduled", 25, "cleanup"),
-    "workload_zero_replicas": _info("workload_zero_replicas", 15, "none"),
     # batch
     "job_failed": _medium("job_failed", 60, "rerun_job"),
     "job_deadline_exceeded": _medium("job_failed", 60, "rerun_job"),

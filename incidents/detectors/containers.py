@@ -110,7 +110,7 @@ def container_outcomes(container: Container, context: Context) -> Iterator[Outco
 
 def is_judged_apart(container: Container) -> bool:
     """Whether a container rule with a grace of its own is watching, so that the pod's readiness says nothing new."""
-    reason = container.waiting.get("reason")
+    reason = text(container.waiting.get("reason"))
     if reason in IMAGE_REASONS or reason in START_REASONS or reason == "CreateContainerConfigError":
         return True
     return bool(container.terminated) and container.restart_policy != "Always"

@@ -32,7 +32,6 @@ _MOVING_PHASES = frozenset(
         "pending",
         "creating",
         "provisioning",
-        "provisioned",
         "progressing",
         "inprogress",
         "updating",
@@ -60,7 +59,17 @@ _MOVING_PHASES = frozenset(
 _PAUSED_PHASES = frozenset({"suspended", "paused", "stopped", "hibernated"})
 # conditions that say how the object fares, most telling first
 _GOOD = ("Ready", "Available", "Healthy", "Succeeded", "Synced", "Reconciled", "Accepted", "Established")
-_BAD = ("Stalled", "Failed", "Failure", "Degraded", "Error", "ReconcileError", "Fallback", "NonStructuralSchema")
+_BAD = (
+    "Stalled",
+    "Failed",
+    "Failure",
+    "Degraded",
+    "Error",
+    "ReconcileError",
+    "Fallback",
+    "InvalidSpec",
+    "NonStructuralSchema",
+)
 _MOVING = ("Reconciling", "Issuing", "Progressing", "Updating", "InProgress")
 _MOVING_REASONS = frozenset(
     {
@@ -116,6 +125,9 @@ _WITH_STATUS = frozenset(
         "VirtualMachine",
     ]
 )
+# while these steps are open, not being ready is part of coming up
+_STEPS = ("Launched", "Registered", "Initialized")
+_RUNS_TO_COMPLETION = frozenset({"Workflow", "PipelineRun", "TaskRun", "Backup", "Restore"})
 _PAUSE_ANNOTATIONS = ("autoscaling.keda.sh/paused", "autoscaling.keda.sh/paused-replicas", "cluster.x-k8s.io/paused")
 _CONDITION_OF_KIND = {
     "NodeClaim": "node_provisioning_failed",
@@ -139,13 +151,14 @@ def judge_custom(resource: Obj, context: Context) -> Iterator[Outcome]:
         if text(resource.get("kind")) in _WITH_STATUS:
             yield Verdict.PROGRESSING
         return
-    phase = _phase(status)
-    if phase in _FAILED_PHASES:
-        yield from _failed_phase(resource, phase, conditions)
-    elif phase in _PAUSED_PHASES or spec.get("stopped") is True:
+    phases = _phases(resource)
+    failed = next((phase for phase in phases if phase in _FAILED_PHASES), "")
+    if failed:
+        yield from _failed_phase(resource, failed, conditions)
+    elif not _PAUSED_PHASES.isdisjoint(phases) or spec.get("stopped") is True:
         return
     else:
-        if phase in _MOVING_PHASES:
+        if not _MOVING_PHASES.isdisjoint(phases):
             yield Verdict.PROGRESSING
         yield from _by_conditions(resource, conditions, context)
 
@@ -159,14 +172,19 @@ def _is_paused(resource: Obj, conditions: dict[str, Condition]) -> bool:
     return any(note in notes and notes[note] != "false" for note in _PAUSE_ANNOTATIONS)
 
 
-def _phase(status: Obj) -> str:
+def _phases(resource: Obj) -> list[str]:
+    """The words a controller sums the object up with, whichever of the usual places it writes them to."""
+    status = fields.status(resource)
     health = status.get("health")
     words = (
+        health if isinstance(health, str) else mapping(health).get("status"),
         status.get("phase"),
         status.get("state"),
-        health if isinstance(health, str) else mapping(health).get("status"),
     )
-    return next((text(word).replace(" ", "").lower() for word in words if text(word)), "")
+    phases = [text(word).replace(" ", "").lower() for word in words if text(word)]
+    if text(resource.get("kind")) in _RUNS_TO_COMPLETION and "running" in phases:
+        phases.append("progressing")
+    return phases
 
 
 def _fault(resource: Obj, condition: Condition, message: str) -> Iterator[Outcome]:
@@ -207,12 +225,13 @@ def _by_conditions(resource: Obj, conditions: dict[str, Condition], context: Con
         if good.is_unknown:
             yield Verdict.PROGRESSING
             return
-        if good.is_true and kind == "Ready":
+        if good.is_true and kind == "Ready" and not conditions.get("Synced", ABSENT).is_false:
             return
 
 
 def _not_good(resource: Obj, good: Condition, conditions: dict[str, Condition], context: Context) -> Iterator[Outcome]:
     is_moving = good.reason in _MOVING_REASONS or conditions.get("Progressing", ABSENT).is_true
+    is_moving = is_moving or any(conditions.get(step, ABSENT).is_unknown for step in _STEPS)
     is_young = good.since is not None and not context.held(good.since, context.thresholds.custom_resource)
     if is_moving or is_young:
         yield Verdict.PROGRESSING
@@ -335,7 +354,9 @@ def judge_quota(quota: Obj, context: Context) -> Iterator[Outcome]:
     """A full quota is a limit doing its work until a controller fails to create pods because of it."""
     status = fields.status(quota)
     hard, used = mapping(status.get("hard")), mapping(status.get("used"))
-    full = [name for name, limit in hard.items() if _amount(limit) > 0 and _amount(used.get(name)) >= _amount(limit)]
+    full = [
+        str(name) for name, limit in hard.items() if _amount(limit) > 0 and _amount(used.get(name)) >= _amount(limit)
+    ]
     if not full:
         return
     yield signal(

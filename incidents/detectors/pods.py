@@ -187,7 +187,7 @@ def _starting(pod: Obj, containers: list[Container], context: Context) -> Iterat
     """Pending with a node: creating is normal for a while, and longer when the image is still coming."""
     limits = context.thresholds
     since = parse_time(fields.status(pod).get("startTime")) or fields.created_at(pod)
-    waiting = [container for container in containers if container.waiting.get("reason") in _STARTING]
+    waiting = [container for container in containers if text(container.waiting.get("reason")) in _STARTING]
     troubles = [
         event
         for event in context.related.events_with(pod, _CREATE_EVENTS)

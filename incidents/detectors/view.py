@@ -14,6 +14,7 @@ from incidents.detectors import fields
 from incidents.detectors.fields import Obj, integer, mapping, objects, parse_time, text
 
 MAX_EVENTS_PER_OBJECT = 50
+MAX_EVENTS = 50_000
 MAX_CLAIMS_PER_POD = 64
 # Normal events that excuse a state; all other evidence comes from warnings
 _EXCUSING_EVENTS = frozenset({"TriggeredScaleUp", "Pulling", "Pulled", "WaitForFirstConsumer"})
@@ -138,6 +139,7 @@ class ClusterView:
     replicas: dict[ResourceRef, int] = field(default_factory=dict)
     namespace_labels: dict[str, Obj] = field(default_factory=dict)
     sums: dict[ResourceRef, PodTally] | None = None
+    event_count: int = 0
 
     @classmethod
     def of(cls, items: Iterable[Obj]) -> "ClusterView":
@@ -159,7 +161,7 @@ class ClusterView:
         return (namespace, name) in self.names.get(kind, ())
 
     def add(self, obj: Obj) -> None:
-        """Take over what other objects may ask about this one."""
+        """Take over what other objects may ask about this one; give each object once, pods and endpoints are counted."""
         kind = text(obj.get("kind"))
         self.kinds.add(kind)
         self.sums = None
@@ -229,8 +231,9 @@ class ClusterView:
             bucket = self.events.setdefault((kind, namespace, text(about.get("name"))), [])
         else:
             return
-        if len(bucket) < MAX_EVENTS_PER_OBJECT:
+        if len(bucket) < MAX_EVENTS_PER_OBJECT and self.event_count < MAX_EVENTS:
             bucket.append(event)
+            self.event_count += 1
 
     def _add_pod(self, pod: Obj) -> None:
         spec, status = fields.spec(pod), fields.status(pod)

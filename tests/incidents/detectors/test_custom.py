@@ -24,6 +24,7 @@ class TestConventions:
             make_resource(condition("Ready", "False"), condition("Paused")),
             make_object("Widget", spec={"suspend": True}, status={"phase": "Failed"}),
             make_resource(phase="Suspended"),
+            make_object("Service", apiVersion="serving.knative.dev/v1", status={"conditions": [condition("Ready")]}),
             make_object("ConfigMap", data={}),
         ],
     )
@@ -38,6 +39,12 @@ class TestConventions:
             make_resource(condition("Ready", "Unknown")),
             make_resource(condition("Ready", "False", "Boom", since=ago(minutes=5))),
             make_resource(phase="Provisioning"),
+            make_resource(phase="Ready", health="yellow"),
+            make_resource(kind="Workflow", phase="Running"),
+            make_resource(condition("Ready", "False"), condition("Registered", "Unknown"), kind="NodeClaim"),
+            make_object(
+                "Service", apiVersion="serving.knative.dev/v1", status={"conditions": [condition("Ready", "Unknown")]}
+            ),
             make_object(
                 "Widget", metadata={"generation": 2}, spec={}, status={"observedGeneration": 1, "phase": "Failed"}
             ),
@@ -52,6 +59,7 @@ class TestConventions:
         [
             make_resource(condition("Ready", "False", "Boom")),
             make_resource(condition("Stalled")),
+            make_resource(condition("Ready"), condition("Synced", "False", "ReconcileError")),
             make_resource(phase="Failed"),
             make_resource(health={"status": "Degraded"}),
             make_resource(health="red"),

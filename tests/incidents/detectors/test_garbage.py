@@ -40,6 +40,13 @@ SAMPLES: list[dict[str, Any]] = [
     CRASHING,
     make_pod("checkout-2", container_status(ready=False)),
     make_pod(status={"phase": "Failed", "reason": "Evicted"}),
+    make_pod("checkout-3", waiting("ImagePullBackOff")),
+    make_pod("checkout-4", waiting("ContainerCreating"), status={"phase": "Pending"}),
+    make_pod(
+        "checkout-5",
+        spec={"nodeName": ""},
+        status={"conditions": [condition("PodScheduled", "False")], "phase": "Pending"},
+    ),
     make_event(CRASHING, "Unhealthy", "Liveness probe failed", series={"count": 3}),
     make_deployment(available=1),
     make_replica_set(available=1),
@@ -100,6 +107,18 @@ def test_mutated_objects_raise_nothing(objects):
         history={"uid-Pod-checkout-1": [(NOON, 0)]},
         unchanged_since={"uid-Deployment-checkout": NOON},
     )
+
+
+@pytest.mark.parametrize("junk", [None, True, 3, "x", [], {}, [None, "x", {}], {"reason": []}], ids=str)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample['kind']}-{sample['metadata']['name']}")
+def test_junk_in_any_one_place_raises_nothing(sample, junk):
+    for *above, last in paths_of(sample):
+        obj = copy.deepcopy(sample)
+        holder = obj
+        for key in above:
+            holder = holder[key]
+        holder[last] = copy.deepcopy(junk)
+        scan([obj], now=NOON)
 
 
 @pytest.mark.parametrize("kind", [*JUDGES, "Widget"])
