@@ -159,7 +159,8 @@ class SimulatedCluster:
         cluster = Cluster(speed=self._speed, readonly_token="readonly-token")  # noqa: S106 -- names a test user
         begin(cluster, self._scenario)
         self._cluster, self._server = cluster, Server(cluster)
-        await self._server.listen("127.0.0.1", self._port)
+        self._server.bind("127.0.0.1", self._port)
+        await self._server.listen()
         self.url, self.token, self.readonly_token = self._server.url, cluster.token, cluster.readonly_token
         self.kubeconfig = kubeconfig(self.url, self.token)
 

@@ -1,8 +1,8 @@
 """Starting and stopping the server of a simulated cluster, and the kubeconfig that leads to it."""
 
 import asyncio
-import os
 import signal
+import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def write_kubeconfig(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         file.write(text)
     Path(file.name).chmod(0o600)
-    os.replace(file.name, path)  # noqa: PTH105 -- replaces atomically, as Path.replace does, but reads as what it is
+    Path(file.name).replace(path)
 
 
 class Server:
@@ -43,21 +43,29 @@ class Server:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.url = ""
+        self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
 
-    async def listen(self, host: str, port: int) -> None:
-        """Bind the socket; requests are answered from now on. Raises OSError when the port is taken."""
+    def bind(self, host: str, port: int) -> None:
+        """Take the port, 0 for any free one, so that `url` is known. Raises OSError when it is taken."""
+        self._socket = socket.create_server((host, port))
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+
+    async def listen(self) -> None:
+        """Answer requests from now on."""
+        if self._socket is None:
+            raise RuntimeError("bind first")
         # a watch is open for minutes: it is cut off when the server stops
         self._runner = web.AppRunner(self.cluster.application(), access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        self.url = f"http://{host}:{self._runner.addresses[0][1]}"
+        await web.SockSite(self._runner, self._socket).start()
 
     async def close(self) -> None:
         self.cluster.stop()
         if self._runner is not None:
             await self._runner.cleanup()
+        elif self._socket is not None:
+            self._socket.close()
 
 
 async def serve_until_stopped(
@@ -70,10 +78,11 @@ async def serve_until_stopped(
         loop.add_signal_handler(number, stopped.set)
     server = Server(cluster)
     try:
-        begin(cluster, scenario)
-        await server.listen(host, port)
+        server.bind(host, port)
         if config is not None:
             write_kubeconfig(config, kubeconfig(server.url, cluster.token))
+        begin(cluster, scenario)
+        await server.listen()
         announce(server.url)
         await stopped.wait()
     finally:

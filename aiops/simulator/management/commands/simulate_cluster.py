@@ -1,13 +1,12 @@
-import asyncio
-import gc
-from pathlib import Path
+import os
+import sys
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from aiops.simulator.cluster import DEFAULT_SPEED, Cluster
 from aiops.simulator.scenarios import SCENARIOS
-from aiops.simulator.serving import serve_until_stopped
+from aiops.simulator.standalone import add_arguments, as_arguments
 
 
 class Command(BaseCommand):
@@ -15,15 +14,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-        parser.add_argument("--port", type=int, default=0, help="0, the default, takes any free port")
-        parser.add_argument("--scenario", default="healthy", help="what happens in it; see --list")
-        parser.add_argument("--kubeconfig", type=Path, help="write a kubeconfig to this file before serving")
-        parser.add_argument(
-            "--speed", type=float, default=DEFAULT_SPEED, help="how many times faster than real (default: %(default)g)"
-        )
-        parser.add_argument("--token", default="", help="bearer token clients must send; random when not given")
-        parser.add_argument("--token-file", type=Path, help="read that token from this file instead")
+        add_arguments(parser)
         parser.add_argument("--list", action="store_true", help="print the scenarios, one per line, and exit")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,24 +24,7 @@ class Command(BaseCommand):
             return
         if options["scenario"] not in SCENARIOS:
             raise CommandError(f"unknown scenario {options['scenario']!r}; known: {', '.join(SCENARIOS)}")
-        try:
-            asyncio.run(self._serve(options))
-        except (OSError, ValueError) as error:
-            raise CommandError(f"cannot serve the simulated cluster: {error}") from error
-
-    async def _serve(self, options: dict[str, Any]) -> None:
-        token, file = options["token"], options["token_file"]
-        cluster = Cluster(speed=options["speed"], token=file.read_text().strip() if file else token)
-        gc.freeze()  # what was imported stays; collections need not look at it again
-        await serve_until_stopped(
-            cluster,
-            host=options["host"],
-            port=options["port"],
-            scenario=options["scenario"],
-            config=options["kubeconfig"],
-            announce=self._announce,
-        )
-
-    def _announce(self, url: str) -> None:
-        self.stdout.write(f"simulated cluster serves at {url}")
-        self.stdout.flush()
+        # the same process goes on without Django, which the server has no use for: half the memory, same process id
+        path = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, "-m", "aiops.simulator", *as_arguments(options)]
+        os.execve(sys.executable, command, os.environ | {"PYTHONPATH": path})  # noqa: S606 -- our own module, no shell
