@@ -86,8 +86,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False  # RTE-1: both forms answer directly
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "aiops.console.apps.ConsoleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -99,7 +99,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_celery_beat",
     "django_structlog",
-    "aiops.console",
+    "aiops.console.apps.ConsoleConfig",
     "aiops.apikeys",
     "aiops.audit",
     "aiops.sequences",
@@ -119,14 +119,14 @@ MIDDLEWARE = [
     "aiops.api.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "aiops.api.middleware.ApiMiddleware",
-    # from here on the API passes straight through: it authenticates by itself and needs no session
+    # the API passes straight through those of aiops.console: it authenticates by itself and needs no session
     "aiops.console.middleware.WhiteNoiseMiddleware",
     "aiops.console.middleware.SessionMiddleware",
     "aiops.console.middleware.CommonMiddleware",
-    "aiops.console.middleware.CsrfViewMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "aiops.console.middleware.AuthenticationMiddleware",
     "aiops.console.middleware.MessageMiddleware",
-    "aiops.console.middleware.XFrameOptionsMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [
@@ -252,6 +252,7 @@ SECURE_COOKIES = env_bool("AIOPS_SECURE_COOKIES", not EMBEDDED)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SECURE_SSL_REDIRECT = env_bool("AIOPS_SSL_REDIRECT", False)
 SECURE_HSTS_SECONDS = env_int("AIOPS_HSTS_SECONDS", 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env_bool("AIOPS_HSTS_SUBDOMAINS", False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("AIOPS_BEHIND_PROXY", False) else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 LOGIN_URL = "/console/login/"

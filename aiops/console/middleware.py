@@ -9,7 +9,7 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponseBase
-from django.middleware import clickjacking, common, csrf
+from django.middleware import common
 from whitenoise import middleware as whitenoise
 
 from aiops.api.middleware import is_short
@@ -37,17 +37,9 @@ class CommonMiddleware(ConsoleOnly, common.CommonMiddleware):
     pass
 
 
-class CsrfViewMiddleware(ConsoleOnly, csrf.CsrfViewMiddleware):
-    pass
-
-
 class AuthenticationMiddleware(ConsoleOnly, auth.AuthenticationMiddleware):
     pass
 
 
 class MessageMiddleware(ConsoleOnly, messages.MessageMiddleware):
-    pass
-
-
-class XFrameOptionsMiddleware(ConsoleOnly, clickjacking.XFrameOptionsMiddleware):
     pass

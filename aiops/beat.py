@@ -1,0 +1,54 @@
+"""Celery beat with a lease: any number may run, exactly one sends; when it dies another takes over within `LASTS`."""
+
+import logging
+import os
+import secrets
+import socket
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from aiops.health import leases
+
+log = logging.getLogger(__name__)
+
+NAME = "beat"
+LASTS = timedelta(seconds=30)
+LOOK_EVERY = 5.0  # seconds between two renewals, or two looks of one that stands by
+
+
+class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.holder = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.is_active = False
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due if the lease is ours; returns the seconds until the next look."""
+        was_active, self.is_active = self.is_active, self._holds()
+        if not self.is_active:
+            return LOOK_EVERY
+        if not was_active:
+            log.info("this beat is the active one")
+            # whoever was active before has moved the times of last runs
+            self._initial_read = True
+            self._heap = None
+        return min(float(super().tick(*args, **kwargs)), LOOK_EVERY)
+
+    def _holds(self) -> bool:
+        try:
+            close_old_connections()
+            return leases.hold(name=NAME, holder=self.holder, lasts=LASTS, at=timezone.now())
+        except DatabaseError as error:
+            log.warning("beat stands by: the database does not answer (%s)", type(error).__name__)
+            return False
+
+    def close(self) -> None:
+        super().close()
+        try:
+            leases.release(name=NAME, holder=self.holder)
+        except DatabaseError:
+            log.warning("the lease of beat was not given back; it ends by itself")
