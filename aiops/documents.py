@@ -4,6 +4,7 @@ JSON is a subset and is read as well. What YAML can do beyond plain data (aliase
 nobody writes it by hand, and it is what attacks are made of.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -19,6 +20,7 @@ from aiops.errors import Invalid
 MOST_DOCUMENTS = 500
 DEEPEST = 32
 CORE = "tag:yaml.org,2002:"
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # what no database keeps in a text
 TRUE = frozenset({"true", "yes", "on", "y"})  # the last three only where a text says %YAML 1.1
 
 
@@ -97,6 +99,8 @@ def _mapping(node: Node, depth: int, seen: set[int]) -> dict[str, Any]:
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
             raise _Refused(key, "a key must be a plain word")
+        if UNSTORABLE.search(key.value):
+            raise _Refused(key, "NUL characters and surrogates are not supported")
         if key.value in found:
             raise _Refused(key, f"{key.value!r} is given twice")
         found[key.value] = _plain(value, depth + 1, seen)
@@ -105,6 +109,8 @@ def _mapping(node: Node, depth: int, seen: set[int]) -> dict[str, Any]:
 
 def _scalar(node: Node) -> Any:
     tag, text = str(node.tag), str(node.value)
+    if UNSTORABLE.search(text):
+        raise _Refused(node, "NUL characters and surrogates are not supported")
     try:
         match tag.removeprefix(CORE):
             case "str" | "timestamp":  # times are texts here, as in JSON

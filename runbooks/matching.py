@@ -34,6 +34,10 @@ CATEGORY_SIGNALS: dict[str, frozenset[str]] = {
     "custom": frozenset(),
 }
 
+# symptoms that another signal of the same workload explains: the cause leads, whatever came first
+SYMPTOMS = frozenset({"crashloop_backoff", "pod_restart", "pod_not_ready", "deploy_failing", "error_rate", "latency"})
+CAUSES = ("oom_kill", "image_pull_error", "node_not_ready", "disk_pressure", "pvc_pending")
+
 # the parts of the score; the best of each together make 1
 SIGNAL, OTHER_SIGNAL, CATEGORY, OTHER_CATEGORY = 0.45, 0.35, 0.25, 0.2
 PATTERN, KIND, NAMESPACE, SEVERITY = 0.2, 0.15, 0.1, 0.1
@@ -66,6 +70,17 @@ class Facts:
     namespace: str
     description: str
     signals: frozenset[str] = frozenset()
+
+    @property
+    def leading(self) -> str:
+        """The signal that says most about what is wrong."""
+        if self.signal_type in SYMPTOMS:
+            return next((cause for cause in CAUSES if cause in self.signals), self.signal_type)
+        return self.signal_type
+
+    @property
+    def others(self) -> frozenset[str]:
+        return (self.signals | {self.signal_type}) - {self.leading}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,22 +170,22 @@ def _namespace(runbook: Candidate, facts: Facts, tally: Tally) -> None:
 def _signal(runbook: Candidate, facts: Facts, tally: Tally) -> None:
     wanted = _trigger(runbook, "signalType")
     if wanted:
-        if wanted == facts.signal_type:
+        if wanted == facts.leading:
             tally.add(SIGNAL, f"signal {wanted}")
-        elif wanted in facts.signals:
-            tally.add(OTHER_SIGNAL, f"signal {wanted} beside {facts.signal_type}")
+        elif wanted in facts.others:
+            tally.add(OTHER_SIGNAL, f"signal {wanted} beside {facts.leading}")
         else:
-            tally.mismatch = f"it is triggered by {wanted}, not by {facts.signal_type}"
+            tally.mismatch = f"it is triggered by {wanted}, not by {facts.leading}"
         return
     meant = CATEGORY_SIGNALS.get(runbook.category, frozenset())
-    if facts.signal_type in meant:
-        tally.add(CATEGORY, f"category {runbook.category} stands for {facts.signal_type}")
-    elif meant & facts.signals:
-        tally.add(OTHER_CATEGORY, f"category {runbook.category} stands for {min(meant & facts.signals)}")
+    if facts.leading in meant:
+        tally.add(CATEGORY, f"category {runbook.category} stands for {facts.leading}")
+    elif meant & facts.others:
+        tally.add(OTHER_CATEGORY, f"category {runbook.category} stands for {min(meant & facts.others)}")
     elif _conditions(runbook, "descriptionPatterns"):
         return  # the patterns decide
     elif runbook.category != "custom":
-        tally.mismatch = f"category {runbook.category} does not stand for {facts.signal_type}"
+        tally.mismatch = f"category {runbook.category} does not stand for {facts.leading}"
     elif not (_conditions(runbook, "resourceTypes") or _conditions(runbook, "namespaces") or runbook.trigger):
         tally.mismatch = "it has no condition, so it is only started by people"
 

@@ -72,6 +72,13 @@ class TestRank:
 
         assert [match.runbook.name for match in rank([other, leading], FACTS)] == ["leading", "other"]
 
+    def test_a_cause_leads_over_its_symptom(self) -> None:
+        facts = replace(FACTS, signal_type="crashloop_backoff", signals=frozenset({"crashloop_backoff", "oom_kill"}))
+        rollback = Book("rollback", category="crashloop", trigger={"signalType": "crashloop_backoff"})
+        memory = Book("memory", trigger={"signalType": "oom_kill"})
+
+        assert [match.runbook.name for match in rank([rollback, memory], facts)] == ["memory", "rollback"]
+
 
 class TestJudge:
     @pytest.mark.parametrize(
