@@ -11,10 +11,11 @@ from typing import Any, Self, TypeVar
 from aiops.simulator.cluster import DEFAULT_SPEED, Cluster
 from aiops.simulator.faults import Fault
 from aiops.simulator.images import Behavior
+from aiops.simulator.kubeconfig import kubeconfig
 from aiops.simulator.objects import Obj, Objects
 from aiops.simulator.population import populate
 from aiops.simulator.scenarios import begin
-from aiops.simulator.serving import Server, kubeconfig
+from aiops.simulator.serving import Server
 
 T = TypeVar("T")
 Requests = list[tuple[str, str, str]]
@@ -162,7 +163,7 @@ class SimulatedCluster:
         self._server.bind("127.0.0.1", self._port)
         await self._server.listen()
         self.url, self.token, self.readonly_token = self._server.url, cluster.token, cluster.readonly_token
-        self.kubeconfig = kubeconfig(self.url, self.token)
+        self.kubeconfig = kubeconfig(url=self.url, token=self.token)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

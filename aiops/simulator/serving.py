@@ -1,40 +1,16 @@
-"""Starting and stopping the server of a simulated cluster, and the kubeconfig that leads to it."""
+"""Starting and stopping the server of a simulated cluster."""
 
 import asyncio
 import signal
 import socket
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
 from aiohttp import web
 
 from aiops.simulator.cluster import Cluster
+from aiops.simulator.kubeconfig import kubeconfig, write_kubeconfig
 from aiops.simulator.scenarios import begin
-
-CONTEXT = "simulated"
-
-
-def kubeconfig(url: str, token: str) -> str:
-    """The kubeconfig of a cluster as YAML."""
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": CONTEXT,
-        "clusters": [{"name": CONTEXT, "cluster": {"server": url}}],
-        "users": [{"name": CONTEXT, "user": {"token": token}}],
-        "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": CONTEXT}}],
-    }
-    return str(yaml.safe_dump(document, sort_keys=False))
-
-
-def write_kubeconfig(path: Path, text: str) -> None:
-    """Write atomically and readable by the owner only: it holds a token."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text)
-    Path(file.name).chmod(0o600)
-    Path(file.name).replace(path)
 
 
 class Server:
@@ -80,7 +56,7 @@ async def serve_until_stopped(
     try:
         server.bind(host, port)
         if config is not None:
-            write_kubeconfig(config, kubeconfig(server.url, cluster.token))
+            write_kubeconfig(config, kubeconfig(url=server.url, token=cluster.token))
         begin(cluster, scenario)
         await server.listen()
         announce(server.url)
