@@ -37,7 +37,7 @@ def append_all(*, entries: Sequence[tuple[Incident, Entry]], at: datetime) -> No
     """`append` for many incidents at once: one insert and one update per distinct number of events."""
     if not entries:
         return
-    TimelineEvent.objects.bulk_create(_row(incident, entry, at) for incident, entry in entries)
+    TimelineEvent.objects.bulk_create(event(incident, entry, at) for incident, entry in entries)
     counts: dict[int, int] = {}
     for incident, _ in entries:
         counts[incident.pk] = counts.get(incident.pk, 0) + 1
@@ -54,7 +54,8 @@ def append_all(*, entries: Sequence[tuple[Incident, Entry]], at: datetime) -> No
         incident.updated_at = at
 
 
-def _row(incident: Incident, entry: Entry, at: datetime) -> TimelineEvent:
+def event(incident: Incident, entry: Entry, at: datetime) -> TimelineEvent:
+    """The unsaved row, for a caller that counts it in an update of its own."""
     return TimelineEvent(
         incident=incident,
         at=at,
