@@ -247,8 +247,9 @@ def _readiness(
     if since is None or any(is_judged_apart(container) for container in unready):
         yield Verdict.PROGRESSING
         return
-    if conditions.get("ContainersReady", ABSENT).is_true and not unready:
-        yield from _gated(pod, ready, conditions, context)
+    gates = unmet_gates(pod, conditions)
+    if gates and not unready:
+        yield from _gated(pod, ready, gates, context)
         return
     probes = _probe_failures(pod, "readiness", context)
     if probes and context.held(since, max(context.thresholds.readiness, _probe_window(unready))):
@@ -274,19 +275,26 @@ def _readiness(
         yield Verdict.PROGRESSING
 
 
-def _gated(pod: Obj, ready: Condition, conditions: dict[str, Condition], context: Context) -> Iterator[Outcome]:
+def unmet_gates(pod: Obj, conditions: dict[str, Condition]) -> list[str]:
+    """Readiness gates of the pod that nobody has opened.
+
+    Without any, ready containers in an unready pod mean that the node controller lost the node.
+    """
+    gates = (text(gate.get("conditionType")) for gate in fields.objects(fields.spec(pod).get("readinessGates")))
+    return [gate for gate in gates if not conditions.get(gate, ABSENT).is_true]
+
+
+def _gated(pod: Obj, ready: Condition, gates: list[str], context: Context) -> Iterator[Outcome]:
     """All containers are ready and something outside the pod (a load balancer, as a rule) has yet to say so."""
     yield Verdict.PROGRESSING
-    gates = [text(gate.get("conditionType")) for gate in fields.objects(fields.spec(pod).get("readinessGates"))]
-    unmet = [gate for gate in gates if not conditions.get(gate, ABSENT).is_true]
-    if unmet and context.held(ready.since, context.thresholds.pod_not_ready):
+    if context.held(ready.since, context.thresholds.pod_not_ready):
         yield signal(
             "pod_not_ready",
             pod,
             reason="ReadinessGatesNotReady",
-            message=f"Pod waits for its readiness gates {', '.join(unmet[:5])}",
+            message=f"Pod waits for its readiness gates {', '.join(gates[:5])}",
             at=ready.since,
-            discriminator=unmet[0],
+            discriminator=gates[0],
             informational=True,
             severity="low",
         )

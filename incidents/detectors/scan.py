@@ -21,7 +21,7 @@ MAX_NAMES = 5
 _RANK = {"low": 1, "medium": 2, "high": 3, "critical": 4}
 # what a lost node does to its pods
 _NODE_SYMPTOMS = frozenset(
-    {"pod_not_ready", "readiness_probe_failing", "pod_unknown", "pod_stuck_terminating", "pod_failed", "pod_evicted"}
+    {"pod_not_ready", "readiness_probe_failing", "pod_unknown", "pod_stuck_terminating", "pod_evicted"}
 )
 _SHORTAGES = frozenset(
     {"replicas_unavailable", "daemonset_unavailable", "deployment_unavailable", "daemonset_not_scheduled"}

@@ -1,6 +1,6 @@
 """How long a condition must hold before it is raised: one place, so an installation or a demo can shorten it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 MINUTE = timedelta(minutes=1)
@@ -84,5 +84,26 @@ class Thresholds:
     certificate_critical: timedelta = DAY
     argo_out_of_sync: timedelta = HOUR
 
+    def scaled(self, percent: int) -> "Thresholds":
+        """Grace periods shortened or stretched to `percent` of these. Spans that rules look back over stay as they are."""
+        factor = percent / 100
+        grace = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _SPANS}
+        return replace(self, **{name: value * factor for name, value in grace.items() if isinstance(value, timedelta)})
 
+
+# how far back a rule looks, or how near an end is: no grace period
+_SPANS = frozenset(
+    {
+        "oom_recent",
+        "restart_storm_short",
+        "restart_storm_long",
+        "scale_up",
+        "liveness_window",
+        "event_age",
+        "job_runtime",
+        "node_cordoned",
+        "certificate_warning",
+        "certificate_critical",
+    }
+)
 DEFAULT = Thresholds()

@@ -85,13 +85,13 @@ def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
-    obj = copy.deepcopy(draw(st.sampled_from(SAMPLES)))
+    obj: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(SAMPLES)))
     for _ in range(draw(st.integers(1, 4))):
         paths = paths_of(obj)
         if not paths:
             break
         *above, last = draw(st.sampled_from(paths))
-        holder = obj
+        holder: Any = obj
         for key in above:
             holder = holder[key]
         holder[last] = copy.deepcopy(draw(JUNK))
@@ -114,7 +114,7 @@ def test_mutated_objects_raise_nothing(objects):
 def test_junk_in_any_one_place_raises_nothing(sample, junk):
     for *above, last in paths_of(sample):
         obj = copy.deepcopy(sample)
-        holder = obj
+        holder: Any = obj
         for key in above:
             holder = holder[key]
         holder[last] = copy.deepcopy(junk)

@@ -119,6 +119,11 @@ class TestNotReady:
         assert finding.verdict is Verdict.PROGRESSING
         assert "lb.example/attached" in finding.signals[0].message
 
+    def test_ready_containers_in_an_unready_pod_mean_a_lost_node(self):
+        lost = [condition("Ready", "False", since=ago(minutes=16)), condition("ContainersReady")]
+
+        assert conditions_in(look(make_pod(status={"conditions": lost}))) == ["pod_not_ready"]
+
     def test_a_more_specific_fault_speaks_alone(self):
         assert conditions_in(look(make_pod("checkout-1", waiting("CrashLoopBackOff")))) == ["pod_crash_loop"]
 
