@@ -54,6 +54,7 @@ AIOPS_RATE_LIMITS = {
 }
 AIOPS_EXPORT_SYNC_MAX = env_int("CHATCLI_API_EXPORT_SYNC_MAX", 10_000, minimum=1)
 AIOPS_POLL_INTERVAL = env_int("AIOPS_POLL_INTERVAL", 15, minimum=1)  # seconds between two looks at a cluster
+AIOPS_DETECTION_GRACE = env_int("AIOPS_DETECTION_GRACE", 100)  # percent of the time a condition must hold to be raised
 AIOPS_VERIFY_SOAK = env_int("AIOPS_VERIFY_SOAK", 120)  # seconds of good samples before a plan counts as verified
 AIOPS_VERIFY_INTERVAL = env_int("AIOPS_VERIFY_INTERVAL", 5, minimum=1)  # seconds between two samples
 AIOPS_SWEEP_INTERVAL = env_int("AIOPS_SWEEP_INTERVAL", 5, minimum=1)  # seconds between two looks for rows that are due

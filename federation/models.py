@@ -74,7 +74,9 @@ class Cluster(Resource):
     poll_failures = models.PositiveIntegerField(default=0)  # in a row; decides the back-off
     poll_error = models.CharField(max_length=1024, blank=True)  # for people; redacted
     coverage_gaps = models.JSONField(default=list)  # kinds that we may not or cannot list: unknown, not healthy
-    restart_history = models.JSONField(default=dict)  # pod uid -> [[time, restarts], …], what stateful detectors need
+    # what stateful detectors remember from one look to the next (incidents/detectors/history.py)
+    restart_history = models.JSONField(default=dict)
+    unsettled_workloads = models.JSONField(default=dict)
 
     objects = ClusterQuerySet.as_manager()
 

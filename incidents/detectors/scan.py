@@ -26,6 +26,7 @@ _NODE_SYMPTOMS = frozenset(
 _SHORTAGES = frozenset(
     {"replicas_unavailable", "daemonset_unavailable", "deployment_unavailable", "daemonset_not_scheduled"}
 )
+_EVENTS = frozenset({"oom_killed"})
 _METRICS_API = ResourceRef("APIService", "", "v1beta1.metrics.k8s.io")
 
 
@@ -53,10 +54,15 @@ class _Group:
         if len(self.names) < MAX_NAMES and signal.resource.name not in self.names:
             self.names.append(signal.resource.name)
         self.nodes.add(str(signal.evidence.get("node", "")))
-        if signal.event_time and (self.first is None or signal.event_time < self.first):
-            self.first = signal.event_time
+        self._date(signal)
         if _RANK[signal.severity] > _RANK[self.worst.severity]:
             self.worst = signal
+
+    def _date(self, signal: Signal) -> None:
+        """A state counts from its first moment; of an event that stays visible, the newest is the news."""
+        at = signal.event_time
+        if at and (self.first is None or (at > self.first if signal.condition in _EVENTS else at < self.first)):
+            self.first = at
 
     def summary(self) -> Signal:
         if self.worst.resource.kind != "Pod":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from typing import Any
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -86,9 +87,12 @@ class Thresholds:
 
     def scaled(self, percent: int) -> "Thresholds":
         """Grace periods shortened or stretched to `percent` of these. Spans that rules look back over stay as they are."""
-        factor = percent / 100
-        grace = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in _SPANS}
-        return replace(self, **{name: value * factor for name, value in grace.items() if isinstance(value, timedelta)})
+        grace: dict[str, Any] = {
+            name: value * percent / 100
+            for name, value in ((item.name, getattr(self, item.name)) for item in fields(self))
+            if isinstance(value, timedelta) and name not in _SPANS
+        }
+        return replace(self, **grace)
 
 
 # how far back a rule looks, or how near an end is: no grace period

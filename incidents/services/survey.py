@@ -1,0 +1,227 @@
+"""One look at a cluster through its API: what is there, what is wrong with it, and what we were not allowed to see.
+
+Objects are fetched in pages as raw JSON. Pods, of which there are most, are judged page by page and forgotten; of the others
+only what rules read is held until the end. Nothing here touches the database.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from aiops.clients.errors import ClientRefused, Denied, NotFound
+from aiops.clients.kubernetes import KubernetesClient
+from incidents.detectors.base import Context
+from incidents.detectors.fields import conditions, mapping, number_of, spec, status
+from incidents.detectors.history import RestartHistory, Unsettled
+from incidents.detectors.scan import Observation, Scanner
+from incidents.detectors.thresholds import DEFAULT, Thresholds
+
+Object = dict[str, Any]
+
+# what others are judged by, but is not judged itself
+BACKGROUND = ("Namespace", "StorageClass", "EndpointSlice")
+JUDGED = (
+    "Node",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ReplicaSet",
+    "Deployment",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+    "Service",
+    "Ingress",
+    "ResourceQuota",
+)
+PROGRESSING_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "HorizontalPodAutoscaler"})
+KINDS = (*BACKGROUND, *JUDGED, "Event", "Pod")
+
+# warnings are evidence; of the normal events only those that excuse a state
+EVENT_SELECTORS = (
+    "type=Warning",
+    "reason=TriggeredScaleUp",
+    "reason=WaitForFirstConsumer",
+    "reason=Pulling",
+    "reason=Pulled",
+)
+MAX_EVENTS = 20_000  # per selector; a cluster in trouble repeats itself
+PAGE = 500
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one look brought. `gaps` are kinds that could not be listed: unknown, not healthy."""
+
+    version: str = ""
+    observations: list[Observation] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
+    gaps: dict[str, str] = field(default_factory=dict)
+    objects: int = 0
+    nodes: int | None = None
+    nodes_ready: int | None = None
+    namespaces: int | None = None
+    pods: int | None = None
+    pod_capacity: int | None = None
+    restart_history: dict[str, list[list[int]]] = field(default_factory=dict)
+    unsettled: dict[str, list[object]] = field(default_factory=dict)
+
+
+def take(
+    client: KubernetesClient,
+    *,
+    at: datetime,
+    last_look: datetime | None = None,
+    restart_history: dict[str, Any] | None = None,
+    unsettled: dict[str, Any] | None = None,
+    thresholds: Thresholds = DEFAULT,
+    progress: Callable[[], None] = lambda: None,
+) -> Survey:
+    """Look at the whole cluster. `restart_history` and `unsettled` are what the last survey gave; `progress` is called at
+    least once per page, and may raise to give up.
+
+    Raises `ClientUnavailable` or `ClientRefused` when the cluster as a whole cannot be seen, because an incomplete list
+    would look like recovery. A kind that is forbidden or unknown there is a gap instead.
+    """
+    history = RestartHistory(restart_history or {}, last_look=last_look)
+    return _Surveyor(client, history, Unsettled(unsettled or {}), at=at, thresholds=thresholds, progress=progress).run()
+
+
+class _Surveyor:
+    def __init__(
+        self,
+        client: KubernetesClient,
+        restarts: RestartHistory,
+        unsettled: Unsettled,
+        *,
+        at: datetime,
+        thresholds: Thresholds,
+        progress: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._restarts = restarts
+        self._unsettled = unsettled
+        self._at = at
+        self._progress = progress
+        self._since: dict[str, datetime] = {}
+        self._context = Context(now=at, history=restarts.by_uid, unchanged_since=self._since, thresholds=thresholds)
+        self._scanner = Scanner(self._context)
+        self._survey = Survey()
+
+    def run(self) -> Survey:
+        survey = self._survey
+        survey.version = str(self._client.version().get("gitVersion") or "")[:64]
+        for kind in BACKGROUND:
+            self._scanner.learn(self._list(kind))
+        self._learn_events()
+        held = [slim(item) for kind in JUDGED for item in self._learned(kind)]
+        self._since.update(self._unsettled.since)
+        late = self._judge_pods()
+        self._scanner.examine(item for item in held if not _is_old_revision(item))
+        self._scanner.examine(late)
+        self._count(held)
+        if not survey.listed:
+            raise Denied(f"The credentials may list nothing: {next(iter(survey.gaps.values()))}", status=403)
+        survey.observations = self._scanner.observations()
+        survey.restart_history = self._restarts.dump()
+        survey.unsettled = self._unsettled.dump()
+        return survey
+
+    def _list(self, kind: str, *, field_selector: str | None = None, most: int | None = None) -> Iterator[Object]:
+        """The objects of a kind; a kind that we may not or cannot list is noted as a gap and yields nothing more."""
+        try:
+            self._progress()
+            for item in islice(self._client.list(kind, field_selector=field_selector, limit=PAGE), most):
+                self._survey.objects += 1
+                if self._survey.objects % PAGE == 0:
+                    self._progress()
+                yield item
+        except ClientRefused as error:
+            if not isinstance(error, NotFound) and not (isinstance(error, Denied) and error.status == 403):
+                raise
+            self._survey.gaps[kind] = error.message
+            return
+        self._context.related.listed(kind)
+        self._survey.listed.add(kind)
+
+    def _learn_events(self) -> None:
+        for selector in EVENT_SELECTORS:
+            self._scanner.learn(self._list("Event", field_selector=selector, most=MAX_EVENTS))
+            if "Event" in self._survey.gaps:
+                return
+
+    def _learned(self, kind: str) -> Iterator[Object]:
+        for item in self._list(kind):
+            self._scanner.learn((item,))
+            if kind in PROGRESSING_KINDS:
+                self._unsettled.see(item, self._at)
+            yield item
+
+    def _judge_pods(self) -> list[Object]:
+        """Judge the pods page by page; returns the failed ones, which are judged by whether others have replaced them."""
+        late: list[Object] = []
+        count = 0
+        for page in _pages(self._list("Pod")):
+            count += len(page)
+            self._restarts.see(page, self._at)
+            self._scanner.learn(page)
+            late += [slim(pod) for pod in page if _has_failed(pod)]
+            self._scanner.examine(pod for pod in page if not _has_failed(pod))
+        if "Pod" in self._survey.listed:
+            self._survey.pods = count
+        return late
+
+    def _count(self, held: list[Object]) -> None:
+        survey = self._survey
+        if "Node" in survey.listed:
+            nodes = [item for item in held if item.get("kind") == "Node"]
+            survey.nodes = len(nodes)
+            survey.nodes_ready = sum(
+                1 for node in nodes if "Ready" in (ready := conditions(node)) and ready["Ready"].is_true
+            )
+            survey.pod_capacity = sum(_pod_capacity(node) for node in nodes)
+        if "Namespace" in survey.listed:
+            survey.namespaces = len(self._context.related.names.get("Namespace", ()))
+
+
+def _pages(items: Iterable[Object]) -> Iterator[list[Object]]:
+    page: list[Object] = []
+    for item in items:
+        page.append(item)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def slim(item: Object) -> Object:
+    """The object without its bulk: what is held until the end of a look is held for every workload of the cluster."""
+    meta = item.get("metadata")
+    if isinstance(meta, dict):
+        meta.pop("managedFields", None)
+        if isinstance(meta.get("annotations"), dict):
+            meta["annotations"].pop(_APPLIED, None)
+    wanted = item.get("spec")
+    if isinstance(wanted, dict):
+        wanted.pop("template", None)
+        wanted.pop("jobTemplate", None)
+    return item
+
+
+def _has_failed(pod: Object) -> bool:
+    return status(pod).get("phase") == "Failed"
+
+
+def _is_old_revision(item: Object) -> bool:
+    """A ReplicaSet without replicas is kept for rollbacks: most of them are, and there is nothing to judge."""
+    return item.get("kind") == "ReplicaSet" and spec(item).get("replicas") == 0
+
+
+def _pod_capacity(node: Object) -> int:
+    return number_of(mapping(status(node).get("allocatable")).get("pods"))

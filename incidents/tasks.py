@@ -1,0 +1,27 @@
+"""Doors from the queue to the services. Every message is only a nudge: the sweeps find what was lost."""
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from aiops.nudges import nudge
+from federation.models import Cluster
+from incidents.services import detection
+
+BATCH = 200  # rows per sweep, the longest waiting first
+
+
+@shared_task(ignore_result=True)
+def poll_due_clusters() -> None:
+    """One message per cluster, so that a cluster that hangs holds up nobody else."""
+    for pk in Cluster.objects.due(timezone.now()).values_list("pk", flat=True)[:BATCH]:
+        nudge("incidents.tasks.poll_cluster", cluster_id=pk, expires=settings.AIOPS_POLL_INTERVAL)
+
+
+@shared_task(ignore_result=True)
+def poll_cluster(*, cluster_id: int) -> None:
+    """Look at the cluster if it is due and nobody else does so already."""
+    at = timezone.now()
+    cluster = Cluster.objects.due(at).filter(pk=cluster_id).first()
+    if cluster is not None and detection.claim(cluster=cluster, at=at):
+        detection.poll(cluster=cluster, at=at)
