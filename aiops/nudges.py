@@ -1,5 +1,6 @@
 """Asks a worker to look at a row now. A row's state is the queue: a nudge that is lost costs a sweep interval, nothing else."""
 
+import time
 from typing import Any
 
 import structlog
@@ -9,17 +10,25 @@ from kombu.exceptions import OperationalError
 
 logger = structlog.get_logger(__name__)
 
-
-def nudge(task: str, *, expires: float | None = None, **kwargs: Any) -> None:
-    """Send the named task once the transaction is committed. A broker that is away is logged and otherwise ignored.
-
-    `expires` in seconds: a worker that comes to it later drops it, since the sweep has sent it again by then.
-    """
-    transaction.on_commit(lambda: _send(task, kwargs, expires))
+PAUSE = 5.0  # seconds without nudges after a broker did not answer, so that a batch of them waits for it only once
 
 
-def _send(task: str, kwargs: dict[str, Any], expires: float | None) -> None:
+class _Broker:
+    """What this process knows of the broker."""
+
+    away_until: float = 0.0
+
+
+def nudge(task: str, **kwargs: Any) -> None:
+    """Send the named task once the transaction is committed. A broker that is away is logged and otherwise ignored."""
+    transaction.on_commit(lambda: _send(task, kwargs))
+
+
+def _send(task: str, kwargs: dict[str, Any]) -> None:
+    if time.monotonic() < _Broker.away_until:
+        return
     try:
-        current_app.send_task(task, kwargs=kwargs, retry=False, ignore_result=True, expires=expires)
+        current_app.send_task(task, kwargs=kwargs, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
+        _Broker.away_until = time.monotonic() + PAUSE
         logger.warning("nudge_lost", task=task, error=str(error))

@@ -6,6 +6,7 @@ Viewers and operators look; what operators do goes through services that check t
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as installed
 from django.apps.registry import Apps
 
 GROUPS = ("viewer", "operator", "admin")  # lowest first
@@ -13,7 +14,7 @@ GROUPS = ("viewer", "operator", "admin")  # lowest first
 ADMINS_ONLY = frozenset({"admin", "auth", "contenttypes", "sessions", "apikeys"})
 
 
-def grant_after_migrate(sender: AppConfig, apps: Apps, using: str, **kwargs: Any) -> None:
+def grant_after_migrate(sender: AppConfig, using: str, apps: Apps = installed, **kwargs: Any) -> None:
     """Make the groups and give them the permissions of one app, which Django has just created. Takes none away."""
     if "auth" not in apps.app_configs:
         return
