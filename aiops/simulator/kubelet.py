@@ -5,14 +5,13 @@ One `PodWorker` per pod holds the containers' state; timers move it on, so an id
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiops.simulator.clock import Clock
 from aiops.simulator.events import Recorder
 from aiops.simulator.images import Behavior, Images, exceeds_limit
 from aiops.simulator.objects import Obj, is_terminating, owner_of, timestamp
-from aiops.simulator.pod_status import pod_status
+from aiops.simulator.pod_status import ContainerRun, pod_status
 from aiops.simulator.resources import POD
 from aiops.simulator.store import Store
 
@@ -20,30 +19,6 @@ PULL = 1.0
 TERMINATION = 1.0
 FIRST_BACK_OFF = 10.0
 LONGEST_BACK_OFF = 300.0
-
-
-@dataclass
-class ContainerRun:
-    """One container's state as the kubelet knows it."""
-
-    name: str
-    spec: Obj
-    state: Obj = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
-    last_state: Obj = field(default_factory=dict)
-    restarts: int = 0
-    pulls: int = 0
-    ready: bool = False
-    container_id: str = ""
-    image_pulled: bool = False
-
-    @property
-    def is_running(self) -> bool:
-        return "running" in self.state
-
-    @property
-    def terminated(self) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self.state.get("terminated")
-        return found
 
 
 class PodWorker:

@@ -2,18 +2,40 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiops.simulator.defaults import qos_class
 from aiops.simulator.objects import Obj, set_condition, timestamp
 
-if TYPE_CHECKING:
-    from aiops.simulator.kubelet import ContainerRun
-
 ORDER = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
-def pod_status(pod: Obj, runs: "Sequence[ContainerRun]", *, started_at: str) -> Obj:
+@dataclass
+class ContainerRun:
+    """One container's state as the kubelet knows it."""
+
+    name: str
+    spec: Obj
+    state: Obj = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
+    last_state: Obj = field(default_factory=dict)
+    restarts: int = 0
+    pulls: int = 0
+    ready: bool = False
+    container_id: str = ""
+    image_pulled: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        return "running" in self.state
+
+    @property
+    def terminated(self) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.state.get("terminated")
+        return found
+
+
+def pod_status(pod: Obj, runs: Sequence[ContainerRun], *, started_at: str) -> Obj:
     old = pod.get("status", {})
     phase = _phase(pod, runs)
     node_number = _number(pod["spec"]["nodeName"])
@@ -29,11 +51,11 @@ def pod_status(pod: Obj, runs: "Sequence[ContainerRun]", *, started_at: str) -> 
     return status | {"qosClass": qos_class(pod["spec"])}
 
 
-def _is_creating(run: "ContainerRun") -> bool:
+def _is_creating(run: ContainerRun) -> bool:
     return bool(run.state.get("waiting", {}).get("reason") == "ContainerCreating")
 
 
-def _phase(pod: Obj, runs: "Sequence[ContainerRun]") -> str:
+def _phase(pod: Obj, runs: Sequence[ContainerRun]) -> str:
     if pod["spec"]["restartPolicy"] != "Always":
         codes = [run.terminated["exitCode"] for run in runs if run.terminated is not None]
         if len(codes) == len(runs) and not any(codes):
@@ -44,7 +66,7 @@ def _phase(pod: Obj, runs: "Sequence[ContainerRun]") -> str:
     return "Pending" if never_ran else "Running"
 
 
-def _conditions(pod: Obj, runs: "Sequence[ContainerRun]", phase: str) -> list[Obj]:
+def _conditions(pod: Obj, runs: Sequence[ContainerRun], phase: str) -> list[Obj]:
     unready = [run.name for run in runs if not run.ready]
     why: Obj = {}
     if phase in ("Succeeded", "Failed"):
@@ -74,7 +96,7 @@ def _condition(pod: Obj, kind: str, holds: bool, details: Obj) -> Obj:
     } | details
 
 
-def _container_status(run: "ContainerRun") -> Obj:
+def _container_status(run: ContainerRun) -> Obj:
     image = run.spec["image"]
     resources: dict[str, Any] = run.spec.get("resources") or {}
     status: Obj = {

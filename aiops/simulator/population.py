@@ -4,9 +4,8 @@ from aiops.simulator import workloads
 from aiops.simulator.cluster import CRASHING, Cluster
 from aiops.simulator.controllers.deployments import HASH, REVISION
 from aiops.simulator.defaults import apply_defaults, template_hash
-from aiops.simulator.kubelet import ContainerRun
 from aiops.simulator.objects import Obj, clone, owner_reference, timestamp
-from aiops.simulator.pod_status import pod_status
+from aiops.simulator.pod_status import ContainerRun, pod_status
 from aiops.simulator.resources import DEPLOYMENT, NODE, POD, REPLICA_SET
 
 PODS_PER_NODE = 110
