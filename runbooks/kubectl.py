@@ -62,7 +62,6 @@ KINDS = {
     "HorizontalPodAutoscaler": ("horizontalpodautoscaler", "horizontalpodautoscalers", "hpa"),
     "PodDisruptionBudget": ("poddisruptionbudget", "poddisruptionbudgets", "pdb"),
     "Ingress": ("ingress", "ingresses", "ing"),
-    "NetworkPolicy": ("networkpolicy", "networkpolicies", "netpol"),
     "ResourceQuota": ("resourcequota", "resourcequotas", "quota"),
 }
 KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
