@@ -27,6 +27,7 @@ from aiops.api.exceptions import BadRequest
 from aiops.api.filters import FilterSet
 from aiops.api.negotiation import JSON
 from aiops.api.operations import Accepts, Operation
+from aiops.api.ordering import CodePoint
 from aiops.api.pagination import Page, total_of
 from aiops.api.parsers import BODY_MAX
 from aiops.api.requests import ApiRequest
@@ -304,7 +305,8 @@ class Lists:
     item: ClassVar[type[Shape]]
     list_kind: ClassVar[str] = ""  # default: the document's kind and "List"
     filterset_class: ClassVar[type[FilterSet] | None] = None
-    ordering: ClassVar[Sequence[str]] = ("name", "namespace")  # total: ends on a unique column
+    # total: ends on a unique column
+    ordering: ClassVar[Sequence[str | CodePoint]] = (CodePoint("name"), CodePoint("namespace"))
     columns: ClassVar[Sequence[str]] = ()  # given: the page is read by `values(*columns)`, without model instances
     page_size: ClassVar[int] = 20
     page_size_max: ClassVar[int] = 100
