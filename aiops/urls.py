@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from aiops.api.index import IndexView
+from aiops.api.pages import RedocView, SchemaView, SwaggerView
 from aiops.api.views import NotFoundView
 from aiops.health.views import healthz, metrics, readyz
 
@@ -16,12 +16,12 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
-    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("api/redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("api/schema", SchemaView.as_view(), name="schema"),
+    path("api/docs", SwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/redoc", RedocView.as_view(url_name="schema"), name="redoc"),
     path("api/v1", IndexView.as_view(), name="index"),
     path("api/v1/", include(V1)),
-    re_path(r"^api(?:/(?s:.*))?\Z", NotFoundView.as_view()),
+    re_path(r"^api(?:/[\s\S]*)?\Z", NotFoundView.as_view()),
     path("console/", admin.site.urls),
     re_path(r"^(?:admin(?:/.*)?)?$", RedirectView.as_view(url="/console/")),
 ]

@@ -1,5 +1,6 @@
 """OpenAPI 3.1 from the views' operations: real envelopes, every refusal, every header."""
 
+import inspect
 from typing import Any
 
 import uritemplate
@@ -11,7 +12,8 @@ from aiops.api.exceptions import REASONS
 from aiops.api.fields import EnumField
 from aiops.api.filters import BooleanFilter, EnumFilter, IntegerFilter, TimeFilter
 from aiops.api.operations import Accepts, Operation
-from aiops.api.serializers import Error
+from aiops.api.pagination import PAGE_MAX
+from aiops.api.serializers import Body, Error, ObjectSerializer
 from aiops.apikeys.roles import Role
 
 Schema = dict[str, Any]
@@ -45,8 +47,17 @@ RATE_HEADERS = {
 }
 
 
+def or_null(schema: Schema) -> Schema:
+    if "$ref" in schema:
+        return {"oneOf": [schema, {"type": "null"}]}
+    kind = schema.get("type")
+    return {**schema, "type": [kind, "null"]} if isinstance(kind, str) else schema
+
+
 def parameter(name: str, where: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
-    found = {"name": name, "in": where, "description": description, "schema": schema}
+    found: Schema = {"name": name, "in": where, "schema": schema}
+    if description:
+        found["description"] = description
     return {**found, "required": True} if required else found
 
 
@@ -121,10 +132,12 @@ class AutoSchema(BaseAutoSchema):
         return [*found, REQUEST_ID]
 
     def _paging(self) -> list[Schema]:
-        size = {"type": "integer", "minimum": 1, "maximum": self.view.page_size_max, "default": self.view.page_size}
+        number = {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 1}
+        size = {"type": "integer", "minimum": 1, "default": self.view.page_size}
+        most = self.view.page_size_max
         return [
-            parameter("page", "query", "Page, from 1", {"type": "integer", "minimum": 1, "default": 1}),
-            parameter("pageSize", "query", "Items of a page", size),
+            parameter("page", "query", "Page, from 1", number),
+            parameter("pageSize", "query", f"Items of a page; more than {most} is lowered to {most}", size),
         ]
 
     def _filters(self, operation: Operation) -> list[Schema]:
@@ -152,10 +165,19 @@ class AutoSchema(BaseAutoSchema):
         return type(serializer).__name__.removesuffix("Body")
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
+        # an optional member of a body may be null, which means absent (X9.20)
+        nullable = field.allow_null or (direction == "request" and not field.required and isinstance(field.parent, Body))
         if isinstance(field, EnumField):
             ref = self._enum(field.enum)
-            return {"oneOf": [ref, {"type": "null"}]} if field.allow_null else ref
-        return super()._map_serializer_field(field, direction, bypass_extensions)
+            return {"oneOf": [ref, {"type": "null"}]} if nullable else ref
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        return or_null(schema) if nullable and schema is not None else schema
+
+    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Schema:
+        schema: Schema = super()._map_basic_serializer(serializer, direction)
+        schema.pop("description", None)
+        own = type(serializer).__dict__.get("__doc__")  # not the one of a base class, which speaks to us
+        return {**schema, "description": inspect.cleandoc(own)} if own else schema
 
     def _enum(self, enum: Any) -> Schema:
         """An enumeration is one component, named as its class, wherever it is used."""
@@ -225,7 +247,7 @@ class AutoSchema(BaseAutoSchema):
 
     def _success(self, operation: Operation) -> Schema:
         headers = dict(RATE_HEADERS)
-        if operation.names_object:
+        if operation.answer is not None and issubclass(operation.answer, ObjectSerializer):
             headers["ETag"] = header("resourceVersion of the object", STRING)
         if operation.status == 201:
             headers["Location"] = header("Path of the new object", STRING)
