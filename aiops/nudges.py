@@ -19,16 +19,19 @@ class _Broker:
     away_until: float = 0.0
 
 
-def nudge(task: str, **kwargs: Any) -> None:
-    """Send the named task once the transaction is committed. A broker that is away is logged and otherwise ignored."""
-    transaction.on_commit(lambda: _send(task, kwargs))
+def nudge(task: str, *, expires: float | None = None, **kwargs: Any) -> None:
+    """Send the named task once the transaction is committed. A broker that is away is logged and otherwise ignored.
+
+    `expires`: seconds after which no worker shall take the message any more; a sweep sends the next one anyway.
+    """
+    transaction.on_commit(lambda: _send(task, kwargs, expires))
 
 
-def _send(task: str, kwargs: dict[str, Any]) -> None:
+def _send(task: str, kwargs: dict[str, Any], expires: float | None) -> None:
     if time.monotonic() < _Broker.away_until:
         return
     try:
-        current_app.send_task(task, kwargs=kwargs, retry=False, ignore_result=True)
+        current_app.send_task(task, kwargs=kwargs, expires=expires, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
         _Broker.away_until = time.monotonic() + PAUSE
         logger.warning("nudge_lost", task=task, error=str(error))
