@@ -55,7 +55,7 @@ class SimulatedCluster:
             raise
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._server.close(), self._loop).result(CALL_TIMEOUT)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(CALL_TIMEOUT)
         self._end_loop()
 
     # -- what is in the cluster
@@ -164,6 +164,14 @@ class SimulatedCluster:
         await self._server.listen()
         self.url, self.token, self.readonly_token = self._server.url, cluster.token, cluster.readonly_token
         self.kubeconfig = kubeconfig(url=self.url, token=self.token)
+
+    async def _stop(self) -> None:
+        """Close the server and whatever still hangs: watches that nobody reads, answers that were to come later."""
+        await self._server.close()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -40,7 +40,14 @@ def _core(kind: str, plural: str, **options: object) -> Resource:
 
 POD = _core("Pod", "pods", short_names=("po",), subresources=("status", "log", "eviction"), has_generation=True)
 NODE = _core("Node", "nodes", namespaced=False, short_names=("no",), subresources=("status",))
-NAMESPACE = _core("Namespace", "namespaces", namespaced=False, short_names=("ns",), subresources=("status",))
+NAMESPACE = _core(
+    "Namespace",
+    "namespaces",
+    namespaced=False,
+    short_names=("ns",),
+    subresources=("status",),
+    verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
+)
 SERVICE = _core("Service", "services", short_names=("svc",), subresources=("status",))
 CONFIG_MAP = _core("ConfigMap", "configmaps", short_names=("cm",))
 SECRET = _core("Secret", "secrets")

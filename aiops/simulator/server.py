@@ -136,7 +136,10 @@ class ApiServer:
             allowed = target.resource.verbs
         if verb not in allowed:
             raise problems.method_not_allowed()
-        if verb == "create" and target.resource.namespaced and not target.namespace:
+        is_creation = verb == "create" and not target.subresource
+        if verb in ("create", "update", "patch") and is_creation == bool(target.name):
+            raise problems.method_not_allowed()
+        if is_creation and target.resource.namespaced and not target.namespace:
             raise problems.method_not_allowed()
         return verb
 
