@@ -48,10 +48,10 @@ bench: install-dev  ## benchmarks, see bench/README.md
 
 .PHONY: install install-dev
 install:
-	@$(PYTHON) deploy/venv.py requirements.txt
+	@$(PYTHON) deploy/install.py requirements.txt
 
 install-dev: install
-	@$(PYTHON) deploy/venv.py requirements-dev.txt
+	@$(PYTHON) deploy/install.py requirements-dev.txt
 
 clean:  ## forget the embedded installation (database, broker files, keys) and the virtual environment
 	rm -rf var .venv

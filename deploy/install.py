@@ -1,4 +1,4 @@
-"""Creates `.venv` and installs a requirements file into it: `python3 deploy/venv.py requirements.txt`.
+"""Creates `.venv` and installs a requirements file into it: `python3 deploy/install.py requirements.txt`.
 
 Needs nothing but `python3`. Debian ships Python without `ensurepip`, so the pip wheel beside this file does the first step;
 index, proxy and certificates are pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf).
