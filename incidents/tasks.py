@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from aiops.nudges import nudge
 from federation.models import Cluster
-from incidents.services import detection
+from incidents.models import Incident
+from incidents.services import analysis, detection, escalation
 
 BATCH = 200  # rows per sweep, the longest waiting first
 
@@ -25,3 +26,24 @@ def poll_cluster(*, cluster_id: int) -> None:
     cluster = Cluster.objects.due(at).filter(pk=cluster_id).first()
     if cluster is not None and detection.claim(cluster=cluster, at=at):
         detection.poll(cluster=cluster, at=at)
+
+
+@shared_task(ignore_result=True)
+def analyze_incident(*, incident_id: int) -> None:
+    """Analyse the incident if it is due; one that was resolved or taken meanwhile is left alone."""
+    incident = Incident.objects.select_related("cluster").filter(pk=incident_id).first()
+    if incident is not None:
+        analysis.analyze(incident=incident, at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Find incidents that wait for their analysis, whatever became of the message about them."""
+    for pk in analysis.due(at=timezone.now(), limit=BATCH):
+        nudge("incidents.tasks.analyze_incident", incident_id=pk, expires=settings.AIOPS_SWEEP_INTERVAL)
+
+
+@shared_task(ignore_result=True)
+def sweep_escalations() -> None:
+    """Start the escalations that are wanted and take those that are due one level on."""
+    escalation.advance_due(at=timezone.now())
