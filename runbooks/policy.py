@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
+from aiops import quantities
 from federation.models import AUTOMATION_RANK, Automation
-from runbooks import quantities
 from runbooks.actions import Effect, Target
 
 OPT_OUT = "aiops.io/remediation"
+MOST_MEMORY = quantities.parse("8Gi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Limits:
     protected_namespaces: tuple[str, ...] = ()  # names or shell patterns such as `kube-*`
     most_replicas: int = 50
     growth: int = 2  # times of now, replicas and resources
-    most_memory: Decimal = quantities.parse("8Gi")
+    most_memory: Decimal = MOST_MEMORY
     most_cpu: Decimal = Decimal(4)
     pods_share: Decimal = Decimal("0.25")
     nodes_share: Decimal = Decimal("0.10")
@@ -238,3 +239,5 @@ def managed_by(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str
         if mark in marks:
             return tool
     return "Helm" if labels.get("app.kubernetes.io/managed-by") == "Helm" else ""
+
+

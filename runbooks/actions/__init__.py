@@ -2,7 +2,18 @@
 
 from collections.abc import Mapping
 
-from runbooks.actions.base import Action, ActionRefused, Call, Change, Effect, Outcome, Preview, Risk, Target
+from runbooks.actions.base import (
+    Action,
+    ActionRefused,
+    Call,
+    Change,
+    Effect,
+    NothingToChange,
+    Outcome,
+    Preview,
+    Risk,
+    Target,
+)
 from runbooks.actions.deployments import RestartDeployment, RollbackDeployment, ScaleDeployment
 from runbooks.actions.jobs import RetryJob
 from runbooks.actions.metadata import Annotate, Label
@@ -66,6 +77,7 @@ __all__ = [
     "Call",
     "Change",
     "Effect",
+    "NothingToChange",
     "Outcome",
     "Preview",
     "Risk",

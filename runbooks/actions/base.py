@@ -12,10 +12,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from aiops import quantities
 from aiops.clients.kinds import KINDS
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.errors import Conflict
-from runbooks import quantities
 from runbooks.actions import patches
 from runbooks.actions.patches import Edit
 
@@ -35,6 +35,10 @@ class ParameterKind(StrEnum):
     REVISION = "revision"  # previous, healthy or a number
     NAME = "name"
     TEXT = "text"
+
+
+class NothingToChange(ActionRefused):
+    """The object is already as the action would make it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,12 @@ class Target:
     kind: str
     name: str
     namespace: str = ""
+
+    @classmethod
+    def of(cls, kind: str, name: str, namespace: str) -> "Target":
+        """Incidents carry a namespace always; a cluster-wide object has none."""
+        known = KINDS.get(kind)
+        return cls(kind, name, namespace if known is None or known.namespaced else "")
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -213,7 +223,7 @@ class PatchAction(Action):
             raise ActionRefused(f"{self.name} does not work on a {where.kind}")
         change = self.edit(call, read(call.client, where))
         if all(patches.value_at(change.before, edit.pointer) == edit.value for edit in change.edits):
-            raise ActionRefused(f"{where} is already as {self.name} would make it")
+            raise NothingToChange(f"{where} is already as {self.name} would make it")
         return change
 
     def preview(self, call: Call, change: Change) -> Preview:

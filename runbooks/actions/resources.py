@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from runbooks import quantities
+from aiops import quantities
 from runbooks.actions import patches
 from runbooks.actions.base import (
     ActionRefused,

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from aiops.models import Resource
-from aiops.states import transition
+from aiops.states import change, transition
 from incidents.models import Incident
 from runbooks.models.plan import RemediationPlan
 from runbooks.states import APPROVAL_TRANSITIONS, ApprovalState
@@ -83,6 +83,9 @@ class ApprovalRequest(Resource):
     def move_to(self, state: str, **changes: Any) -> str:
         """Change the state; returns the one before. Raises `InvalidTransition` or `LostRace`."""
         return transition(self, state, allowed=APPROVAL_TRANSITIONS, **changes)
+
+    def change(self, **changes: Any) -> None:
+        change(self, **changes)
 
 
 class ApprovalDecision(models.Model):

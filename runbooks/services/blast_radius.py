@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aiops import quantities
 from aiops.clients.errors import ClientError
 from aiops.clients.kubernetes import KubernetesClient
-from runbooks import policy, quantities
+from runbooks import policy
 from runbooks.actions import ActionRefused, Change, Target
 from runbooks.actions.base import listed, read
 from runbooks.actions.selectors import is_finished, pods_of

@@ -11,12 +11,13 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
+from aiops import quantities
 from aiops.clients.errors import NotFound
 from aiops.clients.kubernetes import KubernetesClient
 from federation.models import Cluster
 from incidents.models import Incident
 from incidents.services import timeline
-from runbooks import policy, quantities
+from runbooks import policy
 from runbooks.actions import Change, Target
 from runbooks.actions.base import PLAN, annotation, listed, read
 from runbooks.actions.selectors import is_finished, is_ready, matches, pods_of

@@ -1,0 +1,61 @@
+"""Who works on a plan. A worker takes the plan for a while, and every write of its names the lease: a worker that was away for
+too long finds that it has lost it, and stops."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from aiops.errors import LostRace
+from runbooks.models import RemediationPlan
+from runbooks.states import TERMINAL
+
+# longer than any single call to a cluster may take; after it a plan whose worker died goes on elsewhere
+LEASE = timedelta(minutes=3)
+
+
+def claim(*, plan_id: int, at: datetime, holder: str) -> RemediationPlan | None:
+    """Take the plan, if it is not finished and nobody else has it. None otherwise."""
+    free = Q(leased_until=None) | Q(leased_until__lte=at) | Q(lease_holder=holder)
+    taken = (
+        RemediationPlan.objects.filter(free, pk=plan_id)
+        .exclude(state__in=TERMINAL)
+        .update(leased_until=at + LEASE, lease_holder=holder)
+    )
+    return load(plan_id) if taken else None
+
+
+def load(plan_id: int) -> RemediationPlan:
+    return RemediationPlan.objects.select_related("incident", "cluster", "runbook").get(pk=plan_id)
+
+
+@contextmanager
+def held(plan: RemediationPlan) -> Iterator[RemediationPlan]:
+    """A transaction in which the plan is locked and still ours; yields the row as it is now.
+
+    Raises `LostRace` when another worker took over. Whoever else wants to change the plan (a cancel, an approval) waits.
+    """
+    with transaction.atomic():
+        row = lock(plan.pk)
+        if row.lease_holder != plan.lease_holder:
+            raise LostRace(f"{plan} is worked on by somebody else by now")
+        yield row
+    plan.version = row.version
+
+
+def lock(plan_id: int) -> RemediationPlan:
+    """The plan, locked for the rest of the transaction: the first lock of whoever changes a plan and what hangs on it."""
+    return (
+        RemediationPlan.objects.select_for_update(of=("self",))
+        .select_related("incident", "cluster", "runbook")
+        .get(pk=plan_id)
+    )
+
+
+def release(plan: RemediationPlan, *, due_at: datetime | None, tries: int = 0) -> None:
+    """Give the plan back; `due_at` says when it is looked at next, unless somebody who changed it meanwhile said so."""
+    ours = RemediationPlan.objects.filter(pk=plan.pk, lease_holder=plan.lease_holder)
+    if not ours.filter(version=plan.version).update(leased_until=None, lease_holder="", due_at=due_at, tries=tries):
+        ours.update(leased_until=None, lease_holder="", tries=tries)
