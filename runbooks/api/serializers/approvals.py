@@ -18,7 +18,7 @@ from aiops.api.fields import (
     TextField,
     TimeField,
 )
-from aiops.api.serializers import Body, ObjectSerializer, Shape
+from aiops.api.serializers import Body, ObjectSerializer, Rendered, Shape
 from aiops.apikeys.roles import Role
 from incidents.states import Severity
 from runbooks.api import stored
@@ -126,7 +126,7 @@ class ApprovalStatus(Shape):
     incident = TextField(source="incident.name")
     remediationTriggered = Method()
     autoApproved = BooleanField()
-    decisions = ApprovalDecisionShape(many=True, source="decisions.all")
+    decisions = Method()
 
     @extend_schema_field(EnumField(ApprovalState))
     def get_state(self, row: ApprovalRequest) -> str:
@@ -159,6 +159,10 @@ class ApprovalStatus(Shape):
 
     def get_remediationTriggered(self, row: ApprovalRequest) -> bool:
         return row.state == ApprovalState.APPROVED
+
+    @extend_schema_field(ApprovalDecisionShape(many=True))
+    def get_decisions(self, row: ApprovalRequest) -> list[Rendered]:
+        return ApprovalDecisionShape.render_all(row.decisions.all())
 
 
 class ApprovalRequestDocument(ObjectSerializer):

@@ -192,7 +192,7 @@ WAITING_STEPS = frozenset({StepState.PENDING, StepState.PENDING_APPROVAL})
 class RemediationStatus(Shape):
     phase = Method()
     attempt = IntegerField(min_value=1)
-    steps = RemediationStep(many=True, source="steps.all")
+    steps = Method()
     estimatedDuration = Method()
     riskLevel = Method()
     preflightSnapshot = JsonField(allow_null=True)
@@ -203,6 +203,10 @@ class RemediationStatus(Shape):
     @extend_schema_field(EnumField(Phase))
     def get_phase(self, row: RemediationPlan) -> str:
         return Phase.PENDING_APPROVAL if row.state == PlanState.WAITING_APPROVAL else row.state
+
+    @extend_schema_field(RemediationStep(many=True))
+    def get_steps(self, row: RemediationPlan) -> list[Rendered]:
+        return RemediationStep.render_all(row.steps.all(), **self.context)
 
     def get_estimatedDuration(self, row: RemediationPlan) -> str | None:
         """What the runbook took on average; unknown before its first success."""
