@@ -110,7 +110,7 @@ def _of_framework(exc: exceptions.APIException, view: Any, headers: dict[str, st
         message = "The request is not valid"
         return error_document(400, message, details=_summary(fields, exc.detail), fields=fields)
     if isinstance(exc, exceptions.Throttled):
-        headers["Retry-After"] = str(max(1, int(exc.wait or 1)))
+        headers["Retry-After"] = str(max(1, int(getattr(exc, "wait", None) or 1)))
         return error_document(429, "Too many requests", details=f"Try again in {headers['Retry-After']} s.")
     if isinstance(exc, exceptions.MethodNotAllowed):
         headers["Allow"] = ", ".join(view.allowed_methods) if view is not None else ""

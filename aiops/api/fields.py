@@ -16,7 +16,8 @@ from rest_framework import serializers
 from aiops.api.formats import format_age, format_duration, format_percent, parse_duration, parse_time
 
 SLUG = RegexValidator(
-    r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "Must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit."
+    r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+    "Must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit.",
 )
 WRONG_TYPE = "Must be a {expected}."
 
@@ -133,7 +134,9 @@ class AgeField(serializers.Field[Any, Any, str, Any]):
         super().__init__(source="*", read_only=True, **options)
 
     def to_representation(self, value: Any) -> str:
-        read = value.get if isinstance(value, Mapping) else lambda name: getattr(value, name)
+        def read(name: str) -> Any:
+            return value[name] if isinstance(value, Mapping) else getattr(value, name)
+
         end = (read(self.until) if self.until else None) or timezone.now()
         return format_age(end - read(self.since))
 

@@ -39,7 +39,7 @@ class EnumFormField(forms.Field):
         return self.values[value.lower()]
 
 
-class EnumFilter(django_filters.Filter):
+class EnumFilter(django_filters.Filter):  # type: ignore[misc]
     """Any case in, the canonical value in the query. `values` narrows or extends the choices of `enum`."""
 
     field_class = EnumFormField
@@ -49,7 +49,7 @@ class EnumFilter(django_filters.Filter):
         super().__init__(field_name, values={str(value).lower(): value for value in enum.values}, **options)
 
 
-class TextFilter(django_filters.CharFilter):
+class TextFilter(django_filters.CharFilter):  # type: ignore[misc]
     """Exact and case-sensitive; not trimmed, because names are opaque."""
 
     def __init__(self, field_name: str | None = None, **options: Any) -> None:
@@ -65,11 +65,11 @@ class BooleanFormField(forms.Field):
         return value.lower() in TRUE
 
 
-class BooleanFilter(django_filters.Filter):
+class BooleanFilter(django_filters.Filter):  # type: ignore[misc]
     field_class = BooleanFormField
 
 
-class IntegerFilter(django_filters.NumberFilter):
+class IntegerFilter(django_filters.NumberFilter):  # type: ignore[misc]
     field_class = forms.IntegerField
 
 
@@ -83,7 +83,7 @@ class TimeFormField(forms.Field):
             raise forms.ValidationError("Must be an RFC 3339 time or a date.") from error
 
 
-class TimeFilter(django_filters.Filter):
+class TimeFilter(django_filters.Filter):  # type: ignore[misc]
     """A bound on a time, inclusive at whole seconds as times are shown (X9.11)."""
 
     field_class = TimeFormField
@@ -105,7 +105,7 @@ class TimeFilter(django_filters.Filter):
         return qs.filter(**{f"{self.field_name}__gte": whole})
 
 
-class ResourceFilter(django_filters.CharFilter):
+class ResourceFilter(django_filters.CharFilter):  # type: ignore[misc]
     """`Kind/name`, the kind in any case; without a slash the name in any kind (FLT-6)."""
 
     def __init__(self, kind: str, name: str, **options: Any) -> None:
@@ -121,7 +121,7 @@ class ResourceFilter(django_filters.CharFilter):
         return qs.filter(**{f"{self.kind_column}__iexact": kind, self.name_column: name})
 
 
-class FilterSet(django_filters.FilterSet):
+class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
     """Only the filters that the query names are built, so a plain list costs nothing here."""
 
     def __init__(self, data: Any = None, queryset: Any = None, *, request: Any = None, prefix: Any = None) -> None:
@@ -144,7 +144,8 @@ class FilterSet(django_filters.FilterSet):
             reasons = {name: [str(reason) for reason in errors] for name, errors in found.form.errors.items()}
             raise BadRequest("The query parameters are not valid", reasons)
         refuse_reversed(found.form.cleaned_data)
-        return found.filter_queryset(rows)
+        filtered: QuerySet[Any] = found.filter_queryset(rows)
+        return filtered
 
 
 def refuse_reversed(bounds: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from django.conf import settings
@@ -77,7 +76,7 @@ class ApiMiddleware:
         is_api = request.path_info.startswith("/api")
         origin = _allowed_origin(request) if is_api else None
         if origin and request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META:
-            return _with_cors(_preflight(), origin)
+            return _preflight(origin)
         if request.path_info.endswith("/"):
             request.path_info = request.path_info[:-1]
         response = self.get_response(request)
@@ -91,7 +90,8 @@ class ApiMiddleware:
             response["X-RateLimit-Reset"] = str(quota.reset)
         if settings.AIOPS_CORS_ORIGINS:
             patch_vary_headers(response, ["Origin"])
-        return _with_cors(response, origin)
+        _add_cors(response, origin)
+        return response
 
 
 def _allowed_origin(request: HttpRequest) -> str | None:
@@ -100,7 +100,7 @@ def _allowed_origin(request: HttpRequest) -> str | None:
     return origin if origin and (origin in allowed or "*" in allowed) else None
 
 
-def _preflight() -> HttpResponse:
+def _preflight(origin: str) -> HttpResponse:
     response = HttpResponse(status=204)
     response["Access-Control-Allow-Methods"] = CORS_METHODS
     response["Access-Control-Allow-Headers"] = CORS_REQUEST_HEADERS
@@ -108,12 +108,12 @@ def _preflight() -> HttpResponse:
     response["Cache-Control"] = "no-store"
     del response["Content-Type"]
     patch_vary_headers(response, ["Origin"])
+    _add_cors(response, origin)
     return response
 
 
-def _with_cors(response: Any, origin: str | None) -> Any:
+def _add_cors(response: HttpResponseBase, origin: str | None) -> None:
     if origin:
         response["Access-Control-Allow-Origin"] = origin
         response["Access-Control-Allow-Credentials"] = "false"
         response["Access-Control-Expose-Headers"] = CORS_EXPOSED
-    return response

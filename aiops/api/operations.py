@@ -19,11 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 from rest_framework.decorators import action as drf_action
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from aiops.api.serializers import Body, Deleted, EmptyBody, Envelope
 from aiops.apikeys.roles import Role
@@ -71,10 +70,10 @@ def operation(**facts: Any) -> Callable[[Handler], Handler]:
     return decorate
 
 
-def _routed(wrapped: Handler, handler: Handler, facts: Operation, method: str, *, detail: bool, path: str | None) -> Any:
+def _routed(wrapped: Handler, facts: Operation, method: Literal["get", "post"], path: str | None) -> Any:
     wrapped.operation = facts  # type: ignore[attr-defined]
-    url_path = path or handler.__name__.replace("_", "-")
-    return drf_action(detail=detail, methods=[method], url_path=url_path, url_name=handler.__name__)(wrapped)
+    url_path = path or wrapped.__name__.replace("_", "-")
+    return drf_action(detail=True, methods=[method], url_path=url_path, url_name=wrapped.__name__)(wrapped)
 
 
 def command(*, body: type[Body] = EmptyBody, path: str | None = None, **facts: Any) -> Callable[[Handler], Any]:
@@ -88,11 +87,11 @@ def command(*, body: type[Body] = EmptyBody, path: str | None = None, **facts: A
 
     def decorate(handler: Handler) -> Any:
         @wraps(handler)
-        def wrapped(self: Any, request: Request, name: str) -> Response:
+        def wrapped(self: Any, request: Request, name: str) -> Any:
             sent = self.read_body(body)
             return self.answer(self.attempt(lambda row: handler(self, row, sent)), described.status)
 
-        return _routed(wrapped, handler, described, "post", detail=True, path=path)
+        return _routed(wrapped, described, "post", path)
 
     return decorate
 
@@ -103,10 +102,10 @@ def sub_document(*, path: str | None = None, **facts: Any) -> Callable[[Handler]
 
     def decorate(handler: Handler) -> Any:
         @wraps(handler)
-        def wrapped(self: Any, request: Request, name: str) -> Response:
+        def wrapped(self: Any, request: Request, name: str) -> Any:
             return self.answer(handler(self, self.get_object()))
 
-        return _routed(wrapped, handler, described, "get", detail=True, path=path)
+        return _routed(wrapped, described, "get", path)
 
     return decorate
 
@@ -117,7 +116,7 @@ def creation(*, body: type[Body], **facts: Any) -> Callable[[Handler], Handler]:
 
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
-        def wrapped(self: Any, request: Request) -> Response:
+        def wrapped(self: Any, request: Request) -> Any:
             return self.created(handler(self, self.read_body(body)))
 
         wrapped.operation = described  # type: ignore[attr-defined]
@@ -134,7 +133,7 @@ def replacement(*, body: type[Body], **facts: Any) -> Callable[[Handler], Handle
 
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
-        def wrapped(self: Any, request: Request, name: str) -> Response:
+        def wrapped(self: Any, request: Request, name: str) -> Any:
             sent = self.read_body(body, merge=True)
             return self.answer(self.attempt(lambda row: handler(self, row, sent)))
 
@@ -152,7 +151,7 @@ def deletion(**facts: Any) -> Callable[[Handler], Handler]:
 
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
-        def wrapped(self: Any, request: Request, name: str) -> Response:
+        def wrapped(self: Any, request: Request, name: str) -> Any:
             return self.deleted(self.attempt(lambda row: (handler(self, row), row)[1]))
 
         wrapped.operation = described  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from django.utils.datastructures import MultiValueDict
 from rest_framework.request import Request
 
 from aiops.api.parsers import BODY_MAX, parse_json, read_body
+from aiops.apikeys.caller import Caller
 
 
 class ApiRequest(Request):
@@ -18,6 +19,12 @@ class ApiRequest(Request):
             limit: int = getattr(self.parser_context.get("view"), "body_max", BODY_MAX)
             self._raw = read_body(self._request, limit)
         return self._raw
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks; only after authentication, which views do first."""
+        caller: Any = self.user
+        return caller  # type: ignore[no-any-return]
 
     def _load_data_and_files(self) -> None:
         self._files: Any = MultiValueDict()

@@ -78,6 +78,8 @@ NAMESPACE = parameter("namespace", "query", "Namespace; without it all of them",
 class AutoSchema(BaseAutoSchema):
     """Reads `view.operation_named`, so the document cannot differ from what the views enforce."""
 
+    view: Any
+
     @property
     def operation(self) -> Operation:
         described: Operation = self.view.operation_named(self.action_name)
@@ -98,7 +100,7 @@ class AutoSchema(BaseAutoSchema):
     def get_tags(self) -> list[str]:
         return self._tokenize_path()[:1]
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         handler = getattr(self.view, self.action_name, None)
         told = (getattr(handler, "__doc__", None) or "").strip()
         role = f"Role: {self.operation.role}."
@@ -170,11 +172,11 @@ class AutoSchema(BaseAutoSchema):
         if isinstance(field, EnumField):
             ref = self._enum(field.enum)
             return {"oneOf": [ref, {"type": "null"}]} if nullable else ref
-        schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         return or_null(schema) if nullable and schema is not None else schema
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Schema:
-        schema: Schema = super()._map_basic_serializer(serializer, direction)
+        schema: Schema = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         schema.pop("description", None)
         own = type(serializer).__dict__.get("__doc__")  # not the one of a base class, which speaks to us
         return {**schema, "description": inspect.cleandoc(own)} if own else schema
@@ -183,9 +185,7 @@ class AutoSchema(BaseAutoSchema):
         """An enumeration is one component, named as its class, wherever it is used."""
         schema = {"type": "string", "enum": [str(value) for value in enum.values]}
         name = enum.__name__
-        component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=enum)
-        self.registry.register_on_missing(component)
-        return component.ref
+        return self._component(name, schema, enum)
 
     # bodies
 
@@ -210,11 +210,13 @@ class AutoSchema(BaseAutoSchema):
     def _merge_schema(self, serializer: Any) -> Schema:
         """A PUT takes any subset: the same members, none required, under a name of its own."""
         base = self._get_serializer_name(serializer, "request").removesuffix("Request")
-        schema = dict(self._map_serializer(serializer, "request"))
+        schema = dict(self._map_serializer(serializer, "request"))  # type: ignore[no-untyped-call]
         schema.pop("required", None)
-        component = ResolvedComponent(
-            name=f"{base}Update", type=ResolvedComponent.SCHEMA, schema=schema, object=f"{base} update"
-        )
+        return self._component(f"{base}Update", schema, f"{base} update")
+
+    def _component(self, name: str, schema: Schema, identity: Any) -> Schema:
+        kind = ResolvedComponent.SCHEMA
+        component = ResolvedComponent(name, kind, schema, identity)  # type: ignore[no-untyped-call]
         self.registry.register_on_missing(component)
         return component.ref
 

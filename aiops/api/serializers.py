@@ -22,7 +22,7 @@ In both a camelCase member stands for the snake_case attribute: `detectedAt` rea
 import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from drf_spectacular.drainage import set_override
@@ -241,7 +241,7 @@ class Deleted(Document):
     status = DeletedStatus()
 
 
-@lru_cache(maxsize=None)
+@cache
 def list_of(kind: str, item: type[Shape]) -> type[Envelope]:
     """The list envelope of `kind`, for OpenAPI; `list_document` writes it."""
     members = {"KIND": kind, "metadata": ListMetadata(), "items": item(many=True), "__module__": item.__module__}
@@ -305,10 +305,9 @@ class Body(SnakeSources):
         super().__init__(*args, **kwargs)
 
     @property
-    def _writable_fields(self) -> Iterable[Any]:
-        for name, field in self.fields.items():
-            if not field.read_only and (not self.merge or name in self._sent):
-                yield field
+    def _writable_fields(self) -> list[Any]:
+        fields_in = [field for field in self.fields.values() if not field.read_only]
+        return [field for field in fields_in if field.field_name in self._sent] if self.merge else fields_in
 
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, Mapping):

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from aiops.apikeys.caller import Caller, client_address
+from aiops.apikeys.caller import client_address
 from aiops.apikeys.roles import Role
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class RedisWindows:
 
     def __init__(self, url: str) -> None:
         self.storage = RedisStorage(url, **REDIS_OPTIONS)
-        self.script = self.storage.get_connection().register_script(HIT)
+        self.script = self.storage.get_connection().register_script(HIT.encode())
 
     def hit(self, subject: str) -> tuple[int, float]:
         count, left = self.script(keys=[f"aiops:rate:{subject}"], args=[WINDOW * 1000])
@@ -83,20 +83,26 @@ class Quota:
         return max(1, math.ceil(self.reset - now))
 
 
-_redis_back_at = 0.0
+@dataclass
+class Pause:
+    """Until when (monotonic clock) Redis is left alone after it failed."""
+
+    until: float = 0.0
+
+
+pause = Pause()
 
 
 def count(subject: str, role: Role) -> Quota:
     """Count a request of `subject` against the limit of `role`. Without Redis everything is accepted: fail open."""
-    global _redis_back_at
     limit = int(settings.AIOPS_RATE_LIMITS[role.value])
     now = time.monotonic()
-    if now >= _redis_back_at:
+    if now >= pause.until:
         try:
             number, ends = windows(settings.RATE_LIMIT_STORAGE).hit(subject)
             return Quota(limit, max(0, limit - number), math.ceil(ends), number <= limit)
         except (RedisError, OSError) as error:
-            _redis_back_at = now + REDIS_PAUSE
+            pause.until = now + REDIS_PAUSE
             log.error("rate limits are off for %.0f s: Redis does not answer (%s)", REDIS_PAUSE, type(error).__name__)
     return Quota(limit, limit - 1, math.ceil(time.time()) + WINDOW, True)
 
@@ -107,7 +113,7 @@ class RoleRateThrottle(BaseThrottle):
     quota: Quota
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        caller: Caller = request.user
+        caller: Any = request.user
         self.quota = note(request._request, count(caller.subject, caller.role))
         return self.quota.accepted
 

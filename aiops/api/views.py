@@ -18,14 +18,13 @@ from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from aiops.api import idempotency, throttling
 from aiops.api.exceptions import BadRequest
 from aiops.api.filters import FilterSet
-from aiops.api.negotiation import JSON
+from aiops.api.negotiation import JSON, BrowserOrJSON
 from aiops.api.operations import Accepts, Operation
 from aiops.api.ordering import CodePoint
 from aiops.api.pagination import Page, total_of
@@ -41,6 +40,7 @@ from aiops.api.serializers import (
     list_document,
     list_of,
 )
+from aiops.apikeys.authentication import ApiKeyAuthentication, ConsoleSessionAuthentication
 from aiops.apikeys.caller import Caller
 from aiops.apikeys.roles import Role
 from aiops.apikeys.scopes import Scope
@@ -61,14 +61,14 @@ Items = list[Rendered]  # `list` is a method name below
 class ApiView(APIView):
     """A plain endpoint: define `get`, `post`, … decorated with `@operation(...)`."""
 
-    http_method_names: ClassVar[list[str]] = ["get", "post", "put", "delete", "head"]
+    http_method_names = ["get", "post", "put", "delete", "head"]
     body_max: ClassVar[int] = BODY_MAX  # bytes
     retry_on_storage_failure: ClassVar[bool] = False  # True: 503 with Retry-After instead of 500 (X2.4)
     request: ApiRequest
 
     # one instance of each per process: none of them keeps anything of a request
-    _authenticators = [one() for one in api_settings.DEFAULT_AUTHENTICATION_CLASSES]
-    _negotiator = api_settings.DEFAULT_CONTENT_NEGOTIATION_CLASS()
+    _authenticators = [ApiKeyAuthentication(), ConsoleSessionAuthentication()]
+    _negotiator = BrowserOrJSON()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return ApiRequest(
@@ -134,18 +134,25 @@ class ApiView(APIView):
             raise BadRequest("The body must be a JSON object")
         key = idempotency.key_of(request) if request.method == "POST" else None
         if key is not None:
-            handler = self.post  # type: ignore[attr-defined]
-            self.post = lambda *args, **kwargs: idempotency.execute(
-                request, key, lambda: handler(*args, **kwargs), self.handle_exception,
-                calls_outside=operation.calls_outside,
-            )
+            self._answer_once(key, operation)
+
+    def _answer_once(self, key: str, operation: Operation) -> None:
+        handler: Callable[..., HttpResponseBase] = getattr(self, "post")  # noqa: B009 - a viewset binds it at run time
+
+        def post(*args: Any, **kwargs: Any) -> HttpResponseBase:
+            def handle() -> HttpResponseBase:
+                return handler(*args, **kwargs)
+
+            outside = operation.calls_outside
+            return idempotency.execute(self.request, key, handle, self.handle_exception, calls_outside=outside)
+
+        setattr(self, "post", post)  # noqa: B010
 
     # what handlers use
 
     @property
     def caller(self) -> Caller:
-        caller: Caller = self.request.user
-        return caller
+        return self.request.caller
 
     @property
     def scope(self) -> Scope:

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,18 @@ ENTRY = "api-keys"  # name of the list inside the operator's configuration objec
 
 Stamp = tuple[int, int, int]
 
-_looking = threading.Lock()
-_looked_at = 0.0
-_stamp: Stamp | None = None
+
+
+@dataclass
+class Look:
+    """When this process looked at the file (monotonic clock), and what stamp it imported."""
+
+    at: float = float("-inf")
+    stamp: Stamp | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+last = Look()
 
 
 class Unreadable(ValueError):
@@ -41,28 +51,26 @@ class Unreadable(ValueError):
 
 def refresh() -> None:
     """Import the file if it changed since this process last looked. Never raises: the keys in the table stay in force."""
-    global _looked_at, _stamp
     path = settings.AIOPS_API_KEYS_FILE
-    if not path or time.monotonic() - _looked_at < LOOK_EVERY or not _looking.acquire(blocking=False):
+    if not path or time.monotonic() - last.at < LOOK_EVERY or not last.lock.acquire(blocking=False):
         return
     try:
-        _looked_at = time.monotonic()
+        last.at = time.monotonic()
         stamp = _stamp_of(Path(path))
-        if stamp != _stamp:
+        if stamp != last.stamp:
             synchronize(read(Path(path)), at=timezone.now())
-            _stamp = stamp
+            last.stamp = stamp
     except (OSError, Unreadable) as error:
         log.warning("API key file not used, the previous keys stay: %s", error)
     except DatabaseError:
         log.warning("API key file not imported: the database does not answer")
     finally:
-        _looking.release()
+        last.lock.release()
 
 
 def forget() -> None:
     """Look at the file again on the next request."""
-    global _looked_at, _stamp
-    _looked_at, _stamp = 0.0, None
+    last.at, last.stamp = float("-inf"), None
 
 
 def _stamp_of(path: Path) -> Stamp:

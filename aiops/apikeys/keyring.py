@@ -6,6 +6,7 @@ remembered, so a new key works at once.
 
 import logging
 import time
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -19,8 +20,18 @@ log = logging.getLogger(__name__)
 FRESH = 3.0  # seconds
 CAPACITY = 10_000  # remembered keys; a process that meets more starts anew
 
-_known: dict[str, tuple[float, ApiKey]] = {}
-_any_key: tuple[float, bool] = (0.0, False)
+
+
+@dataclass
+class Memory:
+    """What this process remembers; times are of the monotonic clock."""
+
+    known: dict[str, tuple[float, ApiKey]] = field(default_factory=dict)
+    any_key: bool = False
+    any_key_read_at: float = float("-inf")
+
+
+memory = Memory()
 
 
 def lookup(key: str) -> ApiKey | None:
@@ -28,15 +39,15 @@ def lookup(key: str) -> ApiKey | None:
     keyfile.refresh()
     now = time.monotonic()
     name = services.digest_of(key)
-    known = _known.get(name)
+    known = memory.known.get(name)
     if known is None or now - known[0] > FRESH:
         row = services.find(key)
         if row is None:
-            _known.pop(name, None)
+            memory.known.pop(name, None)
             return None
-        if len(_known) >= CAPACITY:
-            _known.clear()
-        _known[name] = known = (now, row)
+        if len(memory.known) >= CAPACITY:
+            memory.known.clear()
+        memory.known[name] = known = (now, row)
     row = known[1]
     at = timezone.now()
     if not row.is_active(at) or (row.source == Source.FILE and not settings.AIOPS_API_KEYS_FILE):
@@ -50,19 +61,17 @@ def lookup(key: str) -> ApiKey | None:
 
 def is_empty() -> bool:
     """Whether no key is configured at all (AUTH-4), as of at most `FRESH` seconds ago."""
-    global _any_key
     keyfile.refresh()
     now = time.monotonic()
-    if now - _any_key[0] > FRESH:
+    if now - memory.any_key_read_at > FRESH:
         keys = ApiKey.objects.active(timezone.now())
         if not settings.AIOPS_API_KEYS_FILE:
             keys = keys.exclude(source=Source.FILE)
-        _any_key = (now, keys.exists())
-    return not _any_key[1]
+        memory.any_key, memory.any_key_read_at = keys.exists(), now
+    return not memory.any_key
 
 
 def forget() -> None:
     """Drop what is remembered here, so that a change made in this process counts at once."""
-    global _any_key
-    _known.clear()
-    _any_key = (0.0, False)
+    memory.known.clear()
+    memory.any_key_read_at = float("-inf")

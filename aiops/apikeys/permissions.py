@@ -13,4 +13,5 @@ class RolePermission(BasePermission):
 
     def has_permission(self, request: Request, view: Any) -> bool:
         needed: Role = getattr(view, "required_role", Role.VIEWER)
-        return request.user is not None and bool(request.user.allows(needed))
+        caller: Any = request.user
+        return caller is not None and bool(caller.allows(needed))

@@ -19,7 +19,7 @@ ISSUED_LENGTH = 43  # characters of a 62-letter alphabet: 256 bits
 LAST_USE_EVERY = timedelta(minutes=1)
 
 
-def digest_of(key: str, *, secret: str | None = None) -> str:
+def digest_of(key: str, *, secret: str | bytes | None = None) -> str:
     """What is stored instead of the key. The pepper comes from SECRET_KEY, so a stolen table cannot be searched offline."""
     return salted_hmac("aiops.apikeys", key, secret=secret, algorithm="sha256").hexdigest()
 

@@ -3,29 +3,28 @@
 Subclasses, because the admin checks that the originals are installed.
 """
 
-from collections.abc import Callable
+from typing import Any
 
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponseBase
 from django.middleware import common
-from whitenoise import middleware as whitenoise
+from whitenoise import middleware as whitenoise  # type: ignore[import-untyped]
 
 from aiops.api.middleware import is_short
 
 
 class ConsoleOnly:
-    get_response: Callable[[HttpRequest], HttpResponseBase]
+    get_response: Any
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if is_short(request):
-            return self.get_response(request)
-        response: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
-        return response
+            return self.get_response(request)  # type: ignore[no-any-return]
+        return super().__call__(request)  # type: ignore[misc, no-any-return]
 
 
-class WhiteNoiseMiddleware(ConsoleOnly, whitenoise.WhiteNoiseMiddleware):
+class WhiteNoiseMiddleware(ConsoleOnly, whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]
     pass
 
 

@@ -18,6 +18,7 @@ OK = "ok"
 SECONDS = 5.0
 WORKERS = 4  # probes that hang keep their thread until the system gives up; more than these find no place and fail
 
+_found_migrated: list[bool] = []
 _pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="readiness")
 
 
@@ -49,16 +50,14 @@ def database() -> str:
         connections.close_all()
 
 
-_migrated = False
-
-
 def _is_migrated() -> bool:
     """Once applied, migrations stay applied while this process runs its code, so the table is read until then only."""
-    global _migrated
-    if not _migrated:
+    if not _found_migrated:
         executor = MigrationExecutor(connection)
-        _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return _migrated
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return False
+        _found_migrated.append(True)
+    return True
 
 
 @lru_cache(maxsize=2)

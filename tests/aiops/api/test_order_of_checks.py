@@ -19,7 +19,10 @@ def reason(response) -> str:
 
 
 class TestKey:
-    @pytest.mark.parametrize("path", ["/api/v1/things", "/api/v1/nothing", "/api/v2/x", "/api/v1/", "/api/", "/api", "/api/v1/things/a/b/c"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/api/v1/things", "/api/v1/nothing", "/api/v2/x", "/api/v1/", "/api/", "/api", "/api/v1/things/a/b/c"],
+    )
     def test_is_asked_for_on_every_path(self, client, path):
         response = client.get(path)
 
@@ -32,7 +35,10 @@ class TestKey:
 
 
 class TestRoute:
-    @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v2/things", "/api/v1/things/a/b/c", "/api/v1/", "/api/v1/things//", "/api/v1/%0A"])
+    @pytest.mark.parametrize(
+        "path",
+        ["/api/v1/nothing", "/api/v2/things", "/api/v1/things/a/b/c", "/api/v1/", "/api/v1/things//", "/api/v1/%0A"],
+    )
     def test_unknown_is_404(self, viewer, path):
         response = viewer.get(path)
 

@@ -99,7 +99,8 @@ class TestLimit:
 
 class TestWindow:
     def test_begins_with_the_first_request_and_ends_60_s_later(self, viewer, storage):
-        needs(storage == "memory", "a clock that tests set")
+        if storage == "redis":
+            pytest.skip("Redis has a clock of its own")
         start = NOON.timestamp()
 
         with time_machine.travel(start + 17.25, tick=False):
@@ -117,10 +118,10 @@ class TestWindow:
 class TestRedisAway:
     def test_accepts_everything(self, viewer, settings, monkeypatch):
         settings.RATE_LIMIT_STORAGE = "redis://127.0.0.1:1/0"
-        monkeypatch.setattr(throttling, "_redis_back_at", 0.0)
+        monkeypatch.setattr(throttling, "pause", throttling.Pause())
 
         answers = [viewer.get("/api/v1/things") for _ in range(5)]
-        monkeypatch.setattr(throttling, "_redis_back_at", 0.0)
+        monkeypatch.setattr(throttling, "pause", throttling.Pause())
 
         assert {response.status_code for response in answers} == {200}
         assert headers(answers[-1]) == (3, 2)

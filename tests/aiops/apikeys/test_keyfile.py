@@ -28,8 +28,8 @@ def look(source, text: str) -> None:
     before = source.stat().st_mtime_ns if source.exists() else 0
     source.write_text(text)
     os.utime(source, ns=(before + 10**9, before + 10**9))
-    keyfile._looked_at = float("-inf")
-    keyring._known.clear()
+    keyfile.last.at = float("-inf")
+    keyring.memory.known.clear()
 
 
 def status(client, key: str) -> int:
@@ -96,7 +96,7 @@ class TestImport:
         look(source, ONE)
         status(client, "x")
         source.unlink()
-        keyfile._looked_at = float("-inf")
+        keyfile.last.at = float("-inf")
 
         assert status(client, "first-foreign-key") == 200
 

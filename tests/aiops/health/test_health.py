@@ -41,7 +41,7 @@ class TestReadyz:
 
     def test_is_not_with_missing_migrations(self, client, settings, monkeypatch):
         settings.REDIS_URL = ""
-        monkeypatch.setattr(readiness, "_migrated", False)
+        monkeypatch.setattr(readiness, "_found_migrated", [])
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM django_migrations WHERE app = 'apikeys'")
         try:
