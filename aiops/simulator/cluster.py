@@ -69,6 +69,9 @@ class Cluster:
     def get(self, kind: str, namespace: str, name: str) -> Obj | None:
         return self.store.get(BY_KIND[kind], namespace, name)
 
+    def fetch(self, kind: str, namespace: str, name: str) -> Obj:
+        return self.store.fetch(BY_KIND[kind], namespace, name)
+
     def list(self, kind: str, namespace: str = "") -> Objects:
         return self.store.all(BY_KIND[kind], namespace)
 

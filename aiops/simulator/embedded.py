@@ -63,6 +63,10 @@ class SimulatedCluster:
     def get(self, kind: str, namespace: str, name: str) -> Obj | None:
         return self._call(lambda c: c.get(kind, namespace, name))
 
+    def fetch(self, kind: str, namespace: str, name: str) -> Obj:
+        """Like `get`, for an object that must be there. Raises `problems.Problem` (404) when it is not."""
+        return self._call(lambda c: c.fetch(kind, namespace, name))
+
     def list(self, kind: str, namespace: str | None = None) -> Objects:
         return self._call(lambda c: c.list(kind, namespace or ""))
 
@@ -125,8 +129,12 @@ class SimulatedCluster:
         self._inject(Fault(re.compile(match), count, status=status, retry_after=retry_after))
 
     def hang(self, match: str = "", seconds: float = 30.0, *, count: int | None = None) -> None:
-        """Answer matching requests only after so many real seconds."""
+        """Take matching requests up only after so many real seconds; what they ask for happens then."""
         self._inject(Fault(re.compile(match), count, hang=seconds))
+
+    def delay_answers(self, match: str = "", seconds: float = 30.0, *, count: int | None = 1) -> None:
+        """Do what matching requests ask for at once, but say so only after so many real seconds."""
+        self._inject(Fault(re.compile(match), count, delay=seconds))
 
     def garbage(self, match: str = "", *, count: int | None = 1) -> None:
         """Answer matching requests with 200 and half of a JSON document."""

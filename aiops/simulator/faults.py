@@ -29,7 +29,8 @@ class Fault:
     count: int | None
     status: int = 0  # answer with this status
     retry_after: int = 1  # for 429 and 503, seconds
-    hang: float = 0.0  # answer only after so many real seconds
+    hang: float = 0.0  # look at the request only after so many real seconds
+    delay: float = 0.0  # do what is asked at once, and answer only after so many real seconds
     is_garbage: bool = False  # answer with half of a JSON document
     drops_connection: bool = False
 

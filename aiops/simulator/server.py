@@ -67,8 +67,15 @@ class ApiServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         fault = self.faults.take(request.method, request.path, request.query_string)
-        if fault is not None and (answer := await _faulty_answer(request, fault)) is not None:
-            return answer
+        if fault is None:
+            return await self._respond(request)
+        answer = await _faulty_answer(request, fault)
+        if answer is None:
+            answer = await self._respond(request)
+        await asyncio.sleep(fault.delay)
+        return answer
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._answer(request)
         except problems.Problem as problem:

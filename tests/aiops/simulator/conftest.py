@@ -31,7 +31,7 @@ def cluster() -> Iterator[SimulatedCluster]:
     """A healthy shop that the tests of a module share."""
     with SimulatedCluster(speed=50) as running:
         running.wait_for(lambda c: all(ready_everywhere(c, d["metadata"]["name"]) for d in c.list("Deployment")))
-        running.wait_for(lambda c: c.get("StatefulSet", "shop", "orders-db")["status"].get("readyReplicas") == 2)
+        running.wait_for(lambda c: c.fetch("StatefulSet", "shop", "orders-db")["status"].get("readyReplicas") == 2)
         yield running
 
 

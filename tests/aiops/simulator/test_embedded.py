@@ -1,4 +1,5 @@
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -6,7 +7,6 @@ from kubernetes import client
 
 from aiops.simulator.embedded import SimulatedCluster
 from aiops.simulator.problems import Problem
-from tests.aiops.simulator.conftest import api_of
 from tests.aiops.simulator.http import ask
 
 
@@ -18,7 +18,7 @@ def without_faults(cluster: SimulatedCluster) -> None:
 
 class TestFaults:
     @pytest.mark.parametrize("status", [401, 403, 410, 429, 500, 503])
-    def test_fail_the_next_requests(self, cluster: SimulatedCluster, core: client.CoreV1Api, status: int) -> None:
+    def test_fail_the_next_requests(self, cluster: SimulatedCluster, core: Any, status: int) -> None:
         cluster.fail_next(2, status=status)
 
         for _ in range(2):
@@ -56,6 +56,18 @@ class TestFaults:
         with pytest.raises(httpx.ReadTimeout):
             httpx.get(f"{cluster.url}/api/v1/nodes", timeout=0.2)
 
+    def test_lose_the_answer_to_a_change_that_was_made(self, cluster: SimulatedCluster) -> None:
+        cluster.delay_answers("^PATCH .*/checkout", 30)
+        headers = {"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/merge-patch+json"}
+
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.patch(
+                f"{cluster.url}/apis/apps/v1/namespaces/shop/deployments/checkout",
+                headers=headers, content=b'{"metadata":{"labels":{"late":"yes"}}}', timeout=0.5,
+            )
+
+        assert cluster.fetch("Deployment", "shop", "checkout")["metadata"]["labels"]["late"] == "yes"
+
     def test_drop_the_connection(self, cluster: SimulatedCluster) -> None:
         cluster.drop_connections("/nodes")
 
@@ -63,7 +75,7 @@ class TestFaults:
             httpx.get(f"{cluster.url}/api/v1/nodes", timeout=5)
 
 
-def test_requests_are_logged(cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+def test_requests_are_logged(cluster: SimulatedCluster, core: Any) -> None:
     core.list_namespaced_pod("shop", limit=1)
 
     assert cluster.requests == [("GET", "/api/v1/namespaces/shop/pods", "limit=1")]
@@ -93,6 +105,6 @@ def test_populating_makes_large_clusters_that_rest() -> None:
         bulk = [p for p in cluster.list("Pod") if p["metadata"]["namespace"].startswith("bulk-")]
         assert len(bulk) == 2000
         assert sum(p["status"]["containerStatuses"][0]["restartCount"] > 0 for p in bulk) == 20
-        page = client.CoreV1Api(api_of(cluster)).list_namespaced_pod("bulk-1", limit=100)
-        assert (len(page.items), page.metadata.remaining_item_count) == (100, 400)
-        assert cluster.get("Deployment", "bulk-1", "bulk-00001")["status"]["readyReplicas"] == 50
+        page = ask(cluster, "GET", "/api/v1/namespaces/bulk-1/pods?limit=100").body
+        assert (len(page["items"]), page["metadata"]["remainingItemCount"]) == (100, 400)
+        assert cluster.fetch("Deployment", "bulk-1", "bulk-00001")["status"]["readyReplicas"] == 50

@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 
 from aiops.simulator.patches import json_patch, merge, strategic_merge
 from aiops.simulator.problems import Problem
 
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "metadata": {"labels": {"app": "shop"}, "finalizers": ["a"]},
     "spec": {
         "containers": [

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from kubernetes import client, dynamic
 
@@ -7,7 +9,7 @@ from tests.aiops.simulator.http import ask
 
 
 class TestPaging:
-    def test_pages_add_up_to_the_list(self, core: client.CoreV1Api) -> None:
+    def test_pages_add_up_to_the_list(self, core: Any) -> None:
         names, token = [], None
         while token != "":
             page = core.list_pod_for_all_namespaces(limit=4, _continue=token)
@@ -16,18 +18,18 @@ class TestPaging:
 
         assert names == [pod.metadata.name for pod in core.list_pod_for_all_namespaces().items]
 
-    def test_says_how_many_remain(self, core: client.CoreV1Api) -> None:
+    def test_says_how_many_remain(self, core: Any) -> None:
         total = len(core.list_pod_for_all_namespaces().items)
 
         assert core.list_pod_for_all_namespaces(limit=4).metadata.remaining_item_count == total - 4
 
-    def test_does_not_say_so_for_a_selection(self, core: client.CoreV1Api) -> None:
+    def test_does_not_say_so_for_a_selection(self, core: Any) -> None:
         page = core.list_namespaced_pod("shop", label_selector="app=checkout", limit=1)
 
         assert page.metadata.remaining_item_count is None
         assert page.metadata._continue
 
-    def test_later_pages_show_the_same_moment(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_later_pages_show_the_same_moment(self, cluster: SimulatedCluster, core: Any) -> None:
         names = [f"page-{number}" for number in range(3)]
         for name in names:
             cluster.apply({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "namespace": "paging"}})
@@ -48,7 +50,7 @@ class TestPaging:
     def test_refuses_all_kinds_of_garbage(self, cluster: SimulatedCluster, token: str) -> None:
         assert ask(cluster, "GET", f"/api/v1/pods?limit=4&continue={token}").status == 400
 
-    def test_a_forgotten_token_has_expired(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_a_forgotten_token_has_expired(self, cluster: SimulatedCluster, core: Any) -> None:
         token = core.list_pod_for_all_namespaces(limit=4).metadata._continue
         cluster.expire()
 
@@ -59,10 +61,10 @@ class TestPaging:
 
 
 class TestSelecting:
-    def test_by_label(self, core: client.CoreV1Api) -> None:
+    def test_by_label(self, core: Any) -> None:
         assert len(core.list_namespaced_pod("shop", label_selector="app in (checkout,ledger)").items) == 5
 
-    def test_by_node(self, core: client.CoreV1Api) -> None:
+    def test_by_node(self, core: Any) -> None:
         pods = core.list_pod_for_all_namespaces(field_selector="spec.nodeName=node-1").items
 
         assert pods and {pod.spec.node_name for pod in pods} == {"node-1"}
@@ -134,7 +136,9 @@ class TestDescription:
             assert {k: theirs[name].get(k) for k in entry} == entry
 
     def test_the_dynamic_client_finds_its_kinds(self, cluster: SimulatedCluster) -> None:
-        deployments = dynamic.DynamicClient(api_of(cluster)).resources.get(api_version="apps/v1", kind="Deployment")
+        deployments: Any = dynamic.DynamicClient(api_of(cluster)).resources.get(
+            api_version="apps/v1", kind="Deployment"
+        )
 
         assert deployments.get(namespace="shop", name="checkout").spec.replicas == 3
 
@@ -155,14 +159,14 @@ class TestDescription:
 
 class TestMetrics:
     def test_of_nodes(self, cluster: SimulatedCluster) -> None:
-        found = client.CustomObjectsApi(api_of(cluster)).list_cluster_custom_object(
+        found: Any = client.CustomObjectsApi(api_of(cluster)).list_cluster_custom_object(
             "metrics.k8s.io", "v1beta1", "nodes"
         )
 
         assert {item["metadata"]["name"] for item in found["items"]} == {"node-1", "node-2", "node-3"}
         assert found["items"][0]["usage"]["cpu"].endswith("n")
 
-    def test_of_one_pod(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_of_one_pod(self, cluster: SimulatedCluster, core: Any) -> None:
         name = core.list_namespaced_pod("shop", label_selector="app=ledger").items[0].metadata.name
 
         found = ask(cluster, "GET", f"/apis/metrics.k8s.io/v1beta1/namespaces/shop/pods/{name}").body
@@ -171,7 +175,7 @@ class TestMetrics:
 
 
 class TestLogs:
-    def test_of_the_only_container(self, core: client.CoreV1Api) -> None:
+    def test_of_the_only_container(self, core: Any) -> None:
         name = core.list_namespaced_pod("shop", label_selector="app=checkout").items[0].metadata.name
 
         assert core.read_namespaced_pod_log(name, "shop") == "starting\nlistening on :8080\n"
@@ -179,7 +183,7 @@ class TestLogs:
         assert core.read_namespaced_pod_log(name, "shop", limit_bytes=5) == "start"
 
     @pytest.mark.parametrize("query", ["container=nosuch", "previous=true", "tailLines=x"])
-    def test_refuses_what_it_cannot_show(self, cluster: SimulatedCluster, core: client.CoreV1Api, query: str) -> None:
+    def test_refuses_what_it_cannot_show(self, cluster: SimulatedCluster, core: Any, query: str) -> None:
         name = core.list_namespaced_pod("shop", label_selector="app=checkout").items[0].metadata.name
 
         assert ask(cluster, "GET", f"/api/v1/namespaces/shop/pods/{name}/log?{query}").status == 400

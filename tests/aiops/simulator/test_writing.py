@@ -130,8 +130,8 @@ class TestRefusals:
 
 
 class TestDryRun:
-    def test_shows_the_result_and_stores_nothing(self, cluster: SimulatedCluster, apps: client.AppsV1Api) -> None:
-        before = cluster.get("Deployment", "shop", "checkout")
+    def test_shows_the_result_and_stores_nothing(self, cluster: SimulatedCluster, apps: Any) -> None:
+        before = cluster.fetch("Deployment", "shop", "checkout")
 
         shown = apps.patch_namespaced_deployment("checkout", "shop", limit("512Mi"), dry_run="All")
 
@@ -146,7 +146,7 @@ class TestDryRun:
         assert answer.body["metadata"]["uid"]
         assert cluster.get("ConfigMap", "shop", "dry") is None
 
-    def test_of_a_deletion(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_of_a_deletion(self, cluster: SimulatedCluster, core: Any) -> None:
         cluster.apply(config_map("kept"))
 
         core.delete_namespaced_config_map("kept", "shop", dry_run="All")
@@ -161,11 +161,11 @@ class TestDryRun:
         answer = ask(cluster, "POST", f"/api/v1/namespaces/shop/pods/{name}/eviction?dryRun=All", {"metadata": {}})
 
         assert answer.body == recorded("evict-dry-run")["body"]
-        assert "deletionTimestamp" not in cluster.get("Pod", "shop", name)["metadata"]
+        assert "deletionTimestamp" not in cluster.fetch("Pod", "shop", name)["metadata"]
 
 
 class TestCreating:
-    def test_under_a_generated_name(self, core: client.CoreV1Api) -> None:
+    def test_under_a_generated_name(self, core: Any) -> None:
         made = core.create_namespaced_config_map("shop", {"metadata": {"generateName": "made-"}})
 
         assert made.metadata.name.startswith("made-") and len(made.metadata.name) == 10
@@ -181,13 +181,13 @@ class TestCreating:
 
 
 class TestReplacing:
-    def test_stores_the_new_object(self, core: client.CoreV1Api) -> None:
+    def test_stores_the_new_object(self, core: Any) -> None:
         made = core.create_namespaced_config_map("shop", {"metadata": {"name": "put"}, "data": {"a": "1"}})
         made.data = {"b": "2"}
 
         assert core.replace_namespaced_config_map("put", "shop", made).data == {"b": "2"}
 
-    def test_refuses_a_stale_version(self, core: client.CoreV1Api) -> None:
+    def test_refuses_a_stale_version(self, core: Any) -> None:
         made = core.create_namespaced_config_map("shop", {"metadata": {"name": "stale"}, "data": {"a": "1"}})
         core.patch_namespaced_config_map("stale", "shop", {"data": {"a": "2"}})
 
@@ -201,14 +201,14 @@ class TestReplacing:
         cluster.patch("Deployment", "shop", "grows", {"metadata": {"labels": {"a": "b"}}})
         cluster.patch("Deployment", "shop", "grows", {"spec": {"minReadySeconds": 0}})
 
-        assert cluster.get("Deployment", "shop", "grows")["metadata"]["generation"] == 2
+        assert cluster.fetch("Deployment", "shop", "grows")["metadata"]["generation"] == 2
 
-    def test_status_changes_status_only(self, cluster: SimulatedCluster, apps: client.AppsV1Api) -> None:
+    def test_status_changes_status_only(self, cluster: SimulatedCluster, apps: Any) -> None:
         apps.patch_namespaced_stateful_set_status(
             "orders-db", "shop", {"spec": {"replicas": 7}, "status": {"collisionCount": 3}}
         )
 
-        assert cluster.get("StatefulSet", "shop", "orders-db")["spec"]["replicas"] == 2
+        assert cluster.fetch("StatefulSet", "shop", "orders-db")["spec"]["replicas"] == 2
 
 
 class TestScale:
@@ -220,20 +220,20 @@ class TestScale:
             k: v for k, v in theirs.items() if k != "metadata"
         }
 
-    def test_changes_the_number_of_pods(self, cluster: SimulatedCluster, apps: client.AppsV1Api) -> None:
+    def test_changes_the_number_of_pods(self, cluster: SimulatedCluster, apps: Any) -> None:
         cluster.apply(workloads.deployment("shop", "scaled", "registry.example/web:1", replicas=1))
 
         apps.patch_namespaced_deployment_scale("scaled", "shop", {"spec": {"replicas": 3}})
 
         cluster.wait_for(lambda c: ready_everywhere(c, "scaled"))
-        assert cluster.get("Deployment", "shop", "scaled")["status"]["replicas"] == 3
+        assert cluster.fetch("Deployment", "shop", "scaled")["status"]["replicas"] == 3
 
     def test_refuses_a_negative_number(self, cluster: SimulatedCluster) -> None:
         assert patch(cluster, {"spec": {"replicas": -3}}, path=f"{CHECKOUT}/scale").status == 422
 
 
 class TestDeleting:
-    def test_a_pod_lives_for_its_grace_period(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_a_pod_lives_for_its_grace_period(self, cluster: SimulatedCluster, core: Any) -> None:
         pod = core.list_namespaced_pod("shop", label_selector="app=catalog").items[0].metadata
 
         gone = core.delete_namespaced_pod(pod.name, "shop")
@@ -242,7 +242,7 @@ class TestDeleting:
         cluster.wait_for(lambda c: c.get("Pod", "shop", pod.name) is None)
         cluster.wait_for(lambda c: ready_everywhere(c, "catalog"))
 
-    def test_takes_what_is_owned_along(self, cluster: SimulatedCluster, apps: client.AppsV1Api) -> None:
+    def test_takes_what_is_owned_along(self, cluster: SimulatedCluster, apps: Any) -> None:
         cluster.apply(workloads.deployment("family", "parent", "registry.example/web:1"))
         cluster.wait_for(lambda c: ready_everywhere(c, "parent", "family"))
 
@@ -250,7 +250,7 @@ class TestDeleting:
 
         cluster.wait_for(lambda c: not c.list("ReplicaSet", "family") and not c.list("Pod", "family"))
 
-    def test_orphans_on_demand(self, cluster: SimulatedCluster, apps: client.AppsV1Api) -> None:
+    def test_orphans_on_demand(self, cluster: SimulatedCluster, apps: Any) -> None:
         cluster.apply(workloads.deployment("orphans", "parent", "registry.example/web:1", replicas=1))
         cluster.wait_for(lambda c: ready_everywhere(c, "parent", "orphans"))
 
@@ -258,7 +258,7 @@ class TestDeleting:
 
         assert "ownerReferences" not in cluster.list("ReplicaSet", "orphans")[0]["metadata"]
 
-    def test_heeds_preconditions(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_heeds_preconditions(self, cluster: SimulatedCluster, core: Any) -> None:
         cluster.apply(config_map("guarded"))
 
         with pytest.raises(client.ApiException) as refused:
@@ -266,14 +266,14 @@ class TestDeleting:
 
         assert refused.value.status == 409
 
-    def test_empties_a_namespace(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_empties_a_namespace(self, cluster: SimulatedCluster, core: Any) -> None:
         cluster.apply(config_map("doomed", namespace="short-lived"))
 
         core.delete_namespace("short-lived")
 
         assert cluster.get("ConfigMap", "short-lived", "doomed") is None
 
-    def test_a_selection_at_once(self, cluster: SimulatedCluster, core: client.CoreV1Api) -> None:
+    def test_a_selection_at_once(self, cluster: SimulatedCluster, core: Any) -> None:
         for name, label in (("many-1", "x"), ("many-2", "x"), ("other-1", "y")):
             cluster.apply(config_map(name, namespace="many", labels={"set": label}))
 
