@@ -108,9 +108,11 @@ def secrets_of(channel: Channel) -> dict[str, str]:
 
 @transaction.atomic
 def _sent(notification: Notification, target: str, at: datetime) -> Notification.State:
-    # not by version: a message that was put on hold while it was on its way has been sent all the same
-    _finish(notification, state=State.SENT, sent_at=at, due_at=None, target=target[:512], last_error="")
+    notification.target = target[:512]
+    # first what follows, then the row itself: everybody who changes both takes the incident's row first
     notification_sent.send(Notification, notification=notification, at=at)
+    # not by version: a message that was put on hold while it was on its way has been sent all the same
+    _finish(notification, state=State.SENT, sent_at=at, due_at=None, target=notification.target, last_error="")
     return State.SENT
 
 
