@@ -20,8 +20,8 @@ def analyze_on_open(sender: type[Incident], incident: Incident, **kwargs: Any) -
 
 @receiver(incident_escalated)
 def tell_people_on_escalation(sender: type[Incident], incident: Incident, **kwargs: Any) -> None:
-    escalation.start(incident=incident, trigger=escalation.ESCALATED, at=incident.updated_at)
-    incident.refresh_from_db()  # the caller goes on with the row as it is now
+    if escalation.start(incident=incident, trigger=escalation.ESCALATED, at=incident.updated_at):
+        incident.refresh_from_db()  # the caller goes on with the row as it is now
 
 
 @receiver(incident_acknowledged)
