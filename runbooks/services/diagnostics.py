@@ -5,11 +5,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from aiops import documents, quantities
+from aiops import quantities
 from aiops.clients.errors import NotFound
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.redaction import redact
-from runbooks import kubectl
+from runbooks import kubectl, readable
 from runbooks.actions import ActionRefused, Target
 from runbooks.actions.base import read
 from runbooks.actions.selectors import is_finished, is_ready, pods_of
@@ -17,11 +17,10 @@ from runbooks.kubectl import CommandError, Diagnostic, Reference, Verb
 
 MOST_ROWS = 200  # objects shown of a list
 MOST_EVENTS = 20
-LONGEST_OUTPUT = 64_000  # characters; the end of the output is what matters
+LONGEST_OUTPUT = 64_000  # characters
 LOG_BYTES = 65_536
 LONGEST_CELL = 120
-NOISE = ("managedFields", "ownerReferences", "selfLink")
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+ZERO = Decimal(0)
 
 
 def run(*, client: KubernetesClient, command: str, target: Target) -> str:
@@ -35,7 +34,10 @@ def run(*, client: KubernetesClient, command: str, target: Target) -> str:
         raise CommandError("The command changes something; it is no diagnostic")
     question = _resolved(client, parsed, target)
     text = redact(ANSWERS[question.verb](client, question))
-    return text if len(text) <= LONGEST_OUTPUT else f"…\n{text[-LONGEST_OUTPUT:]}"
+    if len(text) <= LONGEST_OUTPUT:
+        return text
+    # the last lines of a log tell most, of everything else the first
+    return f"…\n{text[-LONGEST_OUTPUT:]}" if question.verb == Verb.LOGS else f"{text[:LONGEST_OUTPUT]}\n…"
 
 
 # --- what the command is about -------------------------------------------------------------------------------------------
@@ -98,7 +100,7 @@ def _sickness(pod: Mapping[str, Any]) -> tuple[bool, bool, int, str]:
 def _get(client: KubernetesClient, question: Diagnostic) -> str:
     found = _found(client, question)
     if question.output in {"yaml", "json"}:
-        return "---\n".join(documents.write(_tidy(obj)) for obj in found)
+        return "---\n".join(readable.whole(obj) for obj in found)
     if question.output == "name":
         return "\n".join(f"{obj['kind'].lower()}/{obj['metadata']['name']}" for obj in found)
     return _table(question.reference.kind, found)
@@ -109,7 +111,8 @@ def _describe(client: KubernetesClient, question: Diagnostic) -> str:
     for obj in _found(client, question)[:MOST_EVENTS]:
         metadata = obj["metadata"]
         events = client.events(obj["kind"], metadata["name"], metadata.get("namespace"), limit=MOST_EVENTS)
-        parts.append(f"{documents.write(_tidy(obj))}\nEvents:\n{_event_lines(events)}")
+        # what happened comes first: a long specification may be cut off where the output is kept
+        parts.append(f"Events:\n{_event_lines(events)}\n\n{readable.whole(obj)}")
     return "\n---\n".join(parts)
 
 
@@ -193,13 +196,6 @@ def _found(client: KubernetesClient, question: Diagnostic) -> list[dict[str, Any
     return list(islice(listing, MOST_ROWS))
 
 
-def _tidy(obj: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only machines read."""
-    metadata = {name: value for name, value in obj["metadata"].items() if name not in NOISE}
-    annotations = {name: value for name, value in (metadata.get("annotations") or {}).items() if name != LAST_APPLIED}
-    return {**obj, "metadata": {**metadata, "annotations": annotations}}
-
-
 def _event_lines(events: Iterable[Mapping[str, Any]]) -> str:
     lines = [
         f"  {event.get('lastTimestamp') or event.get('eventTime') or '-'} {event.get('type')} {event.get('reason')} "
@@ -229,22 +225,19 @@ def _columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _usage(obj: Mapping[str, Any], *, per_container: bool) -> Iterator[tuple[str, str, str, str]]:
-    name = obj["metadata"]["name"]
-    if "usage" in obj:  # a node
-        yield name, "", obj["usage"].get("cpu", "-"), obj["usage"].get("memory", "-")
-        return
-    usages = [(container.get("name", ""), container.get("usage") or {}) for container in obj.get("containers") or []]
-    if per_container:
-        yield from ((name, container, usage.get("cpu", "-"), usage.get("memory", "-")) for container, usage in usages)
-        return
-    yield name, "", quantities.cpu(_sum(usages, "cpu")), quantities.memory(_sum(usages, "memory"))
+    measured = [obj] if "usage" in obj else obj.get("containers") or []
+    rows = [(str(item.get("name") or ""), _amount(item, "cpu"), _amount(item, "memory")) for item in measured]
+    if not per_container:
+        rows = [("", sum((cpu for _, cpu, _ in rows), ZERO), sum((memory for *_, memory in rows), ZERO))]
+    for container, cpu, memory in rows:
+        yield obj["metadata"]["name"], container, quantities.cpu(cpu), quantities.memory(memory)
 
 
-def _sum(usages: Iterable[tuple[str, Mapping[str, str]]], resource: str) -> Decimal:
+def _amount(measured: Mapping[str, Any], resource: str) -> Decimal:
     try:
-        return sum((quantities.parse(usage[resource]) for _, usage in usages if resource in usage), Decimal(0))
+        return quantities.parse(str((measured.get("usage") or {}).get(resource, "0")))
     except ValueError:  # a metrics server that answers nonsense
-        return Decimal(0)
+        return ZERO
 
 
 def _restarts(pod: Mapping[str, Any]) -> int:

@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aiops import documents
 from aiops.clients.errors import ClientError, ClientUnavailable
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.errors import DomainError, Unavailable
-from aiops.redaction import SECRET_NAME, redact_details
 from federation import services as federation
 from federation.models import Cluster
 from incidents.models import Incident
-from runbooks import steps
+from runbooks import readable, steps
 from runbooks.actions import ACTIONS, NAMES_ONLY, ActionRefused, Call, Change, Target
 from runbooks.definitions import AI_ANALYZE, KUBECTL, NOTIFICATION, SCRIPT, WAIT
 from runbooks.documents import diff
@@ -33,8 +31,6 @@ HARMLESS = {
     WAIT: "The plan waits; the cluster is not changed.",
     KUBECTL: "Only reads; the cluster is not changed.",
 }
-NOISE = ("managedFields", "resourceVersion", "generation")
-PLATFORM_MARKS = "aiops.io/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,7 @@ class _Trial:
             return ERROR, error.message, ""
         except (ClientError, DomainError) as error:
             return ERROR, error.message, ""
-        difference = diff(_readable(preview.before), _readable(preview.after)) if preview.after else ""
+        difference = diff(readable.wanted(preview.before), readable.wanted(preview.after)) if preview.after else ""
         if refused:
             return REFUSED, "; ".join(refused), difference
         return OK, preview.summary, difference
@@ -150,21 +146,3 @@ class _Trial:
         except (ClientError, ActionRefused, Unavailable):
             return None
         return found.document()
-
-
-def _readable(obj: Mapping[str, Any]) -> str:
-    """The object as YAML, secrets masked, without what changes with every write."""
-    metadata = {name: value for name, value in obj["metadata"].items() if name not in NOISE}
-    annotations = metadata.get("annotations") or {}
-    metadata["annotations"] = {key: text for key, text in annotations.items() if not key.startswith(PLATFORM_MARKS)}
-    shown = {name: value for name, value in obj.items() if name not in {"metadata", "status"}}
-    return documents.write(redact_details(_masked({**shown, "metadata": metadata}), depth=16))
-
-
-def _masked(value: Any) -> Any:
-    """Without the values of environment variables whose names say that they are secret."""
-    if isinstance(value, Mapping):
-        if SECRET_NAME.search(str(value.get("name", ""))) and "value" in value:
-            return {**value, "value": "[REDACTED]"}
-        return {name: _masked(inner) for name, inner in value.items()}
-    return [_masked(item) for item in value] if isinstance(value, list) else value

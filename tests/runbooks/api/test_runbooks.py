@@ -8,7 +8,7 @@ from aiops.apikeys.roles import Role
 from aiops.audit.models import AuditEvent
 from runbooks import documents
 from runbooks.models import Runbook
-from tests.factories import make_incident, make_plan, make_runbook
+from tests.factories import make_cluster, make_incident, make_plan, make_runbook
 from tests.runbooks.api.conftest import client_of
 
 URL = "/api/v1/runbooks"
@@ -134,8 +134,8 @@ class TestCreate:
     def test_is_for_admins(self, db: None, role: Role) -> None:
         assert post(client_of(role), BODY).status_code == 403
 
-    def test_needs_a_key(self, client: Client) -> None:
-        assert post(client, BODY).status_code == 401
+    def test_needs_a_key(self) -> None:
+        assert post(Client(), BODY).status_code == 401
 
     def test_outside_the_scope_of_the_key(self, db: None) -> None:
         scoped = client_of(Role.ADMIN, namespaces=["shop"])
@@ -329,3 +329,59 @@ class TestImportAndExport:
 
     def test_is_for_admins(self, operator: Client) -> None:
         assert operator.post(f"{URL}/import", "a: 1", content_type="application/yaml").status_code == 403
+
+
+def dry_run(client: Client, name: str, **body: Any) -> Any:
+    return post(client, body, f"{URL}/{name}/dry-run")
+
+
+class TestDryRun:
+    def test_a_verdict_per_step(self, operator: Client) -> None:
+        make_runbook(name="undo")
+        incident = make_incident()
+
+        answer = dry_run(operator, "undo", incident=incident.name)
+
+        assert answer.status_code == 200
+        document = answer.json()
+        assert (document["kind"], document["metadata"]["name"]) == ("RunbookDryRun", "undo")
+        (step,) = document["status"]["steps"]
+        assert step["name"] == "undo"
+        assert step["action"] == step["actionType"] == "RollbackDeployment"
+        assert step["verdict"] == "error"
+        assert document["status"]["blastRadius"] is None
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, "cluster"),
+            ({"cluster": "x"}, "resource"),
+            ({"incident": "INC-1"}, "incident"),
+            ({"cluster": "x", "resource": {"kind": "Deployment", "name": "y"}}, "cluster"),
+            ({"cluster": "x", "resource": {"name": "y"}}, "resource.kind"),
+        ],
+    )
+    def test_bad_input(self, operator: Client, body: dict[str, Any], field: str) -> None:
+        make_runbook(name="undo")
+
+        answer = dry_run(operator, "undo", **body)
+
+        assert answer.status_code == 400
+        assert field in answer.json()["error"]["fields"]
+
+    def test_unknown_runbook(self, operator: Client) -> None:
+        assert dry_run(operator, "nothing", incident="INC-1").status_code == 404
+
+    def test_wrong_role(self, viewer: Client) -> None:
+        make_runbook(name="undo")
+
+        assert dry_run(viewer, "undo", incident="INC-1").status_code == 403
+
+    def test_a_cluster_outside_the_scope_is_unknown(self, db: None) -> None:
+        make_runbook(name="undo")
+        make_cluster(name="theirs")
+        scoped = client_of(Role.OPERATOR, clusters=["ours"])
+
+        answer = dry_run(scoped, "undo", cluster="theirs", resource={"kind": "Deployment", "name": "y"})
+
+        assert answer.status_code == 400
