@@ -13,6 +13,7 @@ from incidents.models import AIInsight, Decision, Incident, TimelineEvent
 from incidents.services import analysis, lifecycle
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_cluster, make_incident, make_insight
+from tests.servers import Answer, http_server
 from tests.threads import at_once, postgresql_only
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,9 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
 def waits_for(cluster: SimulatedCluster, namespace: str, name: str, reason: str) -> bool:
     """Whether a pod of the workload has a container that waits with `reason`."""
     pods = [pod for pod in cluster.list("Pod", namespace) if pod["metadata"]["name"].startswith(name)]
-    states = [status["state"].get("waiting", {}) for pod in pods for status in pod["status"].get("containerStatuses", [])]
+    states = [
+        status["state"].get("waiting", {}) for pod in pods for status in pod["status"].get("containerStatuses", [])
+    ]
     return any(state.get("reason") == reason for state in states)
 
 
@@ -267,3 +270,29 @@ class TestRace:
         assert len([outcome for outcome in outcomes if isinstance(outcome, AIInsight)]) == 1
         assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         assert AIInsight.objects.count() == 1
+
+
+class TestLanguageModel:
+    ANSWER = (
+        b'{"choices": [{"message": {"role": "assistant", "content": "{\\"analysis\\": \\"The cache outgrew its limit.\\",'
+        b' \\"confidence\\": 0.8, \\"evidence\\": [\\"E1\\"], \\"recommendations\\": [], \\"actions\\": []}"}}]}'
+    )
+
+    def test_words_the_analysis(self, settings):
+        incident = make_incident(due_at=NOON)
+        make_anomaly(incident=incident)
+        with http_server(Answer(body=self.ANSWER, headers={"Content-Type": "application/json"})) as server:
+            settings.AIOPS_LLM_BASE_URL, settings.AIOPS_LLM_MODEL = server.url, "analyst"
+            insight = analyzed(incident)
+
+        assert (insight.provider, insight.model) == ("openai", "analyst")
+        assert insight.analysis == "The cache outgrew its limit."
+        assert actions(insight) == [("RestartDeployment", {})]
+
+    def test_is_done_without_when_it_talks_nonsense(self, settings):
+        incident = make_incident(due_at=NOON)
+        with http_server(Answer(body=b"nonsense")) as server:
+            settings.AIOPS_LLM_BASE_URL, settings.AIOPS_LLM_MODEL = server.url, "analyst"
+            insight = analyzed(incident)
+
+        assert (insight.provider, insight.model) == ("rules", "")
