@@ -38,7 +38,7 @@ class AlertView(ApiView):
         allowed, rejected = self._in_scope(located)
         result = receiving.receive(intake=intake, alerts=allowed, at=self.now)
         rejected = sorted([*reading.rejected, *rejected], key=lambda one: one.index)
-        return Response(receipt(source=self.source, at=self.now, status=result, rejected=rejected), status=202)
+        return Response(receipt(source=self.source, at=self.now, counts=result, rejected=rejected), status=202)
 
     def _cluster(self) -> Cluster | None:
         """The one that the query names."""

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +21,6 @@ from aiops.api.fields import (
     TimeField,
 )
 from aiops.api.serializers import (
-    API_VERSION,
     Body,
     Document,
     Envelope,
@@ -28,7 +29,9 @@ from aiops.api.serializers import (
     Rendered,
     Shape,
 )
+from incidents.intake import Rejected
 from incidents.models import AIInsight, TimelineEvent
+from incidents.services.correlation import Receipt
 from incidents.services.lifecycle import LONGEST_SNOOZE
 from incidents.states import IncidentState, Severity, Source
 from runbooks.api.stored import NullableText
@@ -348,10 +351,7 @@ class AlertReceipt(Document):
     status = ReceiptStatus()
 
 
-def receipt(*, source: str, at: datetime, status: Any, rejected: Any) -> Rendered:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": AlertReceipt.KIND,
-        "metadata": {"source": source, "receivedAt": at},
-        "status": ReceiptStatus.render(status) | {"rejected": RejectedAlert.render_all(rejected)},
-    }
+def receipt(*, source: str, at: datetime, counts: Receipt, rejected: Sequence[Rejected]) -> Rendered:
+    return AlertReceipt.render(
+        {"metadata": {"source": source, "received_at": at}, "status": {**asdict(counts), "rejected": rejected}}
+    )
