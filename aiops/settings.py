@@ -153,6 +153,7 @@ if EMBEDDED:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": DATABASE_URL.removeprefix("sqlite:///") or DATA_DIR / "aiops.sqlite3",
+            "CONN_MAX_AGE": None,  # opening the file and setting its pragmas costs more than most requests
             "OPTIONS": {
                 # IMMEDIATE: a transaction takes the write lock when it begins, so a read is never stale when it writes
                 "transaction_mode": "IMMEDIATE",
@@ -196,7 +197,9 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# A full prefetch makes the filesystem transport sleep for a polling interval, however fast the tasks are: one message at a
+# time would be two per second and thread. There is one worker only, so it takes nothing away from another one.
+CELERY_WORKER_PREFETCH_MULTIPLIER = 16 if CELERY_BROKER_URL == "filesystem://" else 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 600

@@ -21,6 +21,7 @@ from aiops.apikeys.roles import Role
 log = logging.getLogger(__name__)
 
 WINDOW = 60  # seconds
+SUBJECTS = 50_000  # windows kept in memory: a flood of strange addresses must not fill it
 REDIS_PAUSE = 5.0  # seconds without limits after Redis failed, so that a hanging one does not delay every request
 REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 1, "socket_connect_timeout": 1}
 
@@ -47,10 +48,31 @@ class MemoryWindows:
     def __init__(self) -> None:
         self.storage = MemoryStorage()
         self.lock = threading.Lock()  # the storage alone can lose a count when two threads open a window together
+        # the storage would start a thread with nearly every request to drop what has expired; `hit` does it
+        self.storage.timer.join()
+        self.storage.timer = Swept()
 
     def hit(self, subject: str) -> tuple[int, float]:
         with self.lock:
+            if len(self.storage.expirations) >= SUBJECTS:
+                self.sweep()
             return self.storage.incr(subject, WINDOW), self.storage.get_expiry(subject)
+
+    def sweep(self) -> None:
+        for subject in list(self.storage.expirations):
+            self.storage.get(subject)  # forgets a window that has ended
+        if len(self.storage.expirations) >= SUBJECTS:
+            self.storage.reset()
+
+
+class Swept(threading.Timer):
+    """Says that a sweep is under way, so that the storage starts none."""
+
+    def __init__(self) -> None:
+        super().__init__(0, lambda: None)
+
+    def is_alive(self) -> bool:
+        return True
 
 
 class RedisWindows:

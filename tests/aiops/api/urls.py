@@ -161,10 +161,9 @@ class BoomView(ApiView):
 router = Router()
 router.register("things", ThingViewSet, basename="things")
 
-urlpatterns = [
-    path("api/v1/", include([*router.urls, path("boom", BoomView.as_view())])),
-    *aiops.urls.urlpatterns,
-]
+things = [path("api/v1/", include([*router.urls, path("boom", BoomView.as_view())]))]
+
+urlpatterns = [*things, *aiops.urls.urlpatterns]
 
 handler400 = aiops.urls.handler400
 handler404 = aiops.urls.handler404
