@@ -62,6 +62,7 @@ class Cluster:
         for number in range(1, nodes + 1):
             self.store.create(NODE, workloads.node(f"node-{number}", number))
         self.apply(workloads.storage_class("standard"))
+        self.manager.nodes.keep_beating()
 
     def stop(self) -> None:
         self.manager.stop()

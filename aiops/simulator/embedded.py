@@ -144,6 +144,10 @@ class SimulatedCluster:
         """Close the connection of matching requests without an answer."""
         self._inject(Fault(re.compile(match), count, drops_connection=True))
 
+    def cut_watches(self) -> None:
+        """Close the connections of all open watches."""
+        self._call(lambda c: c.faults.cut_streams())
+
     def clear_faults(self) -> None:
         self._call(lambda c: c.faults.pending.clear())
 

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from aiohttp import web
+
 MAX_LOGGED = 10_000
 
 REASONS = {
@@ -38,6 +40,7 @@ class Fault:
 @dataclass
 class Faults:
     pending: list[Fault] = field(default_factory=list)
+    streams: set[web.Request] = field(default_factory=set)
     requests: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=MAX_LOGGED))
 
     def take(self, method: str, path: str, query: str) -> Fault | None:
@@ -51,6 +54,12 @@ class Faults:
                     self.pending.remove(fault)
             return fault
         return None
+
+    def cut_streams(self) -> None:
+        """Close the connections of all open watches, as a broken network does."""
+        for request in tuple(self.streams):
+            if request.transport is not None:
+                request.transport.abort()
 
     def _matching(self, line: str) -> Iterator[Fault]:
         return (fault for fault in tuple(self.pending) if fault.match.search(line))

@@ -160,7 +160,7 @@ class ApiServer:
                 return self._list(target, request)
             case "watch":
                 watch = Watch(self.store, target.resource, target.namespace, request.query)
-                return await stream(request, watch)
+                return await stream(request, watch, self.faults.streams)
             case "get":
                 return self._get(target, request)
             case "create":
@@ -222,6 +222,13 @@ class ApiServer:
     async def _patch(self, target: Target, request: web.Request) -> web.Response:
         body = await request.read()
         dry_run = writing.wants_dry_run(request.query)
+        if (
+            request.content_type == writing.APPLY
+            and self.store.get(target.resource, target.namespace, target.name) is None
+        ):
+            applied = writing.decode(body, writing.APPLY)
+            made = writing.create(self.store, target.resource, target.namespace, applied, dry_run=dry_run)
+            return json_response(made, 201)
         current = self.store.fetch(target.resource, target.namespace, target.name)
         if target.subresource == "scale":
             scale = writing.patched(scale_of(current), body, request.content_type)

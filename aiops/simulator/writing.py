@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+import yaml
 
 from aiops.simulator import patches, problems
 from aiops.simulator.controllers.budgets import needed
@@ -69,10 +70,7 @@ def patch(
 def patched(document: Obj, body: bytes, content_type: str) -> Obj:
     if content_type not in PATCH_TYPES:
         raise problems.unsupported_media_type(content_type, PATCH_TYPES)
-    try:
-        change = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise problems.bad_request(f"error decoding patch: {error}") from error
+    change = decode(body, content_type)
     if content_type == JSON:
         return patches.json_patch(document, change)
     if not isinstance(change, dict):
@@ -80,6 +78,14 @@ def patched(document: Obj, body: bytes, content_type: str) -> Obj:
     apply = patches.merge if content_type == MERGE else patches.strategic_merge
     result: Obj = apply(document, change)
     return result
+
+
+def decode(body: bytes, content_type: str) -> Any:
+    """The content of a patch; an apply patch may be YAML. Raises a 400 problem when it is neither."""
+    try:
+        return yaml.safe_load(body) if content_type == APPLY else orjson.loads(body)
+    except (orjson.JSONDecodeError, yaml.YAMLError) as error:
+        raise problems.bad_request(f"error decoding patch: {error}") from error
 
 
 def set_scale(store: Store, resource: Resource, current: Obj, scale: Any, *, dry_run: bool) -> Obj:

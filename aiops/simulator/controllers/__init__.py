@@ -76,6 +76,7 @@ class Manager:
         self._timers.clear()
         self._queue.clear()
         self.world.kubelet.stop()
+        self.nodes.stop()
 
     def enqueue(self, kind: str, namespace: str, name: str) -> None:
         if self.is_paused:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from aiops.simulator.controllers.base import Controller, drop_zeros, share
+from aiops.simulator.controllers.base import Controller, Later, drop_zeros, share
 from aiops.simulator.defaults import template_hash
 from aiops.simulator.deletion import delete
 from aiops.simulator.objects import Obj, clone, condition, owner_reference, set_condition, timestamp
 from aiops.simulator.resources import DEPLOYMENT, REPLICA_SET
+from aiops.simulator.world import World
 
 SOURCE = "deployment-controller"
 REVISION = "deployment.kubernetes.io/revision"
@@ -17,6 +18,7 @@ HASH = "pod-template-hash"
 class Progress:
     """How far a rollout has come; the deadline counts from the last time this moved."""
 
+    uid: str
     counts: tuple[int, ...]
     at: float
 
@@ -24,13 +26,14 @@ class Progress:
 class DeploymentController(Controller):
     kind = DEPLOYMENT.kind
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self._progress: dict[str, Progress] = {}
+    def __init__(self, world: World, later: Later) -> None:
+        super().__init__(world, later)
+        self._progress: dict[tuple[str, str], Progress] = {}
 
     def reconcile(self, namespace: str, name: str) -> None:
         deployment = self.store.get(DEPLOYMENT, namespace, name)
         if deployment is None:
+            self._progress.pop((namespace, name), None)
             return
         sets = sorted(self.store.children(deployment, REPLICA_SET), key=revision)
         new = next((s for s in sets if same_template(s, deployment)), None)
@@ -171,17 +174,19 @@ class DeploymentController(Controller):
         self._store_status(deployment, drop_zeros(status, *optional))
 
     def _judge_progress(self, deployment: Obj, new: Obj, status: Obj, *, is_complete: bool) -> None:
-        uid, name = deployment["metadata"]["uid"], new["metadata"]["name"]
+        metadata, name = deployment["metadata"], new["metadata"]["name"]
         was = condition(deployment, "Progressing")
         is_rollout_over = was is not None and was["reason"] == "NewReplicaSetAvailable"
         counts = (
             revision(new), new["status"].get("replicas", 0), new["status"].get("availableReplicas", 0), -status["replicas"],
         )  # fmt: skip
-        known, now = self._progress.get(uid), self.world.clock.now()
+        key, now = (metadata["namespace"], metadata["name"]), self.world.clock.now()
+        known = self._progress.get(key)
         # the sum of all pods may shrink and grow; only more updated, more available or fewer old pods are progress
-        has_moved = known is None or any(a > b for a, b in zip(counts, known.counts, strict=True))
+        is_first = known is None or known.uid != metadata["uid"]
+        has_moved = known is None or is_first or any(a > b for a, b in zip(counts, known.counts, strict=True))
         if has_moved or known is None:
-            self._progress[uid] = known = Progress(counts, now)
+            self._progress[key] = known = Progress(metadata["uid"], counts, now)
         if is_complete:
             changed = _progressing(
                 "True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.'

@@ -1,7 +1,8 @@
-from aiops.simulator.controllers.base import MAX_BURST, Controller, drop_zeros
+from aiops.simulator.controllers.base import MAX_BURST, Controller, Later, drop_zeros
 from aiops.simulator.deletion import delete
 from aiops.simulator.objects import Obj, condition, is_active, is_ready, is_terminating, set_condition, timestamp
 from aiops.simulator.resources import JOB, POD
+from aiops.simulator.world import World
 
 SOURCE = "job-controller"
 RETRY_AFTER = 10.0  # cluster seconds before the first retry of a failed pod; doubles with each
@@ -12,8 +13,8 @@ class JobController(Controller):
 
     kind = JOB.kind
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def __init__(self, world: World, later: Later) -> None:
+        super().__init__(world, later)
         self._retry_at: dict[str, tuple[int, float]] = {}
 
     def reconcile(self, namespace: str, name: str) -> None:

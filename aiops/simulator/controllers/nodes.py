@@ -1,12 +1,16 @@
 """Node lifecycle: cordons, lost nodes, pressure, and what follows for the pods there."""
 
-from aiops.simulator.controllers.base import Controller
+import asyncio
+
+from aiops.simulator.controllers.base import Controller, Later
 from aiops.simulator.deletion import delete
 from aiops.simulator.objects import Obj, clone, is_terminating, set_condition, timestamp
 from aiops.simulator.resources import NODE, POD
+from aiops.simulator.world import World
 
 SOURCE = "node-controller"
 GRACE = 40.0  # cluster seconds without a heartbeat until a node counts as lost
+HEARTBEAT = 300.0  # cluster seconds between status reports of a node to which nothing happens
 EVICTION = 300.0  # default toleration of pods for a lost node
 UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -29,6 +33,11 @@ PRESSURE_TAINTS = {
 class NodeController(Controller):
     kind = NODE.kind
 
+    def __init__(self, world: World, later: Later) -> None:
+        super().__init__(world, later)
+        self._lost_since: dict[str, float] = {}
+        self._heartbeat: asyncio.TimerHandle | None = None
+
     def reconcile(self, namespace: str, name: str) -> None:
         """Keep the taints in line with cordon, pressure and reachability; evict from nodes lost too long."""
         node = self.store.get(NODE, "", name)
@@ -44,9 +53,19 @@ class NodeController(Controller):
         if is_unreachable and name in self._lost_since:
             self._evict_overdue(name)
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
-        self._lost_since: dict[str, float] = {}
+    def keep_beating(self) -> None:
+        """Refresh the heartbeats of the reachable nodes, now and then for ever. Nodes made in bulk are left out: too many."""
+        for node in self.store.all(NODE):
+            name, labels = node["metadata"]["name"], node["metadata"].get("labels") or {}
+            if labels.get("pool") == "general" and not self.world.kubelet.is_lost(name):
+                now = timestamp()
+                conditions = [c | {"lastHeartbeatTime": now} for c in node["status"]["conditions"]]
+                self.store.update(NODE, node | {"status": node["status"] | {"conditions": conditions}})
+        self._heartbeat = self.world.clock.after(HEARTBEAT, self.keep_beating)
+
+    def stop(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
 
     def lose(self, name: str) -> None:
         """The machine stops answering. It counts as lost after the monitor's grace period."""

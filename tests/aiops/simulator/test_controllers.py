@@ -219,6 +219,20 @@ class TestOthers:
         )
         assert found and found["reason"] == "TooManyReplicas"
 
+    def test_nodes_send_heartbeats(self) -> None:
+        with SimulatedCluster(speed=2000) as cluster:
+            first = cluster.fetch("Node", "", "node-1")["status"]["conditions"][0]
+
+            later = cluster.wait_for(
+                lambda c: [
+                    k
+                    for k in c.fetch("Node", "", "node-1")["status"]["conditions"]
+                    if k["lastHeartbeatTime"] > first["lastHeartbeatTime"]
+                ]
+            )
+
+            assert later[0]["lastTransitionTime"] == first["lastTransitionTime"]
+
     @pytest.mark.parametrize("kind", ["MemoryPressure", "DiskPressure", "PIDPressure"])
     def test_pressure_comes_and_goes(self, cluster: SimulatedCluster, kind: str) -> None:
         cluster.press_node("node-1", kind)

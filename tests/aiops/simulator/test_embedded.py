@@ -63,7 +63,9 @@ class TestFaults:
         with pytest.raises(httpx.ReadTimeout):
             httpx.patch(
                 f"{cluster.url}/apis/apps/v1/namespaces/shop/deployments/checkout",
-                headers=headers, content=b'{"metadata":{"labels":{"late":"yes"}}}', timeout=0.5,
+                headers=headers,
+                content=b'{"metadata":{"labels":{"late":"yes"}}}',
+                timeout=0.5,
             )
 
         assert cluster.fetch("Deployment", "shop", "checkout")["metadata"]["labels"]["late"] == "yes"
@@ -73,6 +75,15 @@ class TestFaults:
 
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{cluster.url}/api/v1/nodes", timeout=5)
+
+
+def test_watches_can_be_cut_off(cluster: SimulatedCluster) -> None:
+    url, headers = f"{cluster.url}/api/v1/nodes?watch=1", {"Authorization": f"Bearer {cluster.token}"}
+
+    with httpx.stream("GET", url, headers=headers, timeout=10) as answer, pytest.raises(httpx.TransportError):
+        for line in answer.iter_lines():
+            assert line
+            cluster.cut_watches()
 
 
 def test_requests_are_logged(cluster: SimulatedCluster, core: Any) -> None:

@@ -180,6 +180,18 @@ class TestCreating:
         assert answer.body["status"] == {}
 
 
+class TestApplying:
+    def test_creates_and_then_changes(self, cluster: SimulatedCluster) -> None:
+        path = "/api/v1/namespaces/shop/configmaps/applied?fieldManager=tests"
+        text = "metadata: {name: applied, namespace: shop}\ndata: {a: '%d'}\n"
+        answers = [patch(cluster, (text % n).encode(), "application/apply-patch+yaml", path) for n in (1, 2)]
+
+        assert [(answer.status, answer.body["data"]) for answer in answers] == [(201, {"a": "1"}), (200, {"a": "2"})]
+
+    def test_refuses_what_is_no_yaml(self, cluster: SimulatedCluster) -> None:
+        assert patch(cluster, b"a: [", "application/apply-patch+yaml").status == 400
+
+
 class TestReplacing:
     def test_stores_the_new_object(self, core: Any) -> None:
         made = core.create_namespaced_config_map("shop", {"metadata": {"name": "put"}, "data": {"a": "1"}})
