@@ -275,12 +275,12 @@ def _go_back(plan: RemediationPlan, at: datetime) -> Due:
 
 
 def _end_failed(plan: RemediationPlan, undone: rollback.Undone, at: datetime) -> None:
-    sample = verification.take(plan)
+    sample = verification.look(plan)
     with leases.held(plan) as row:
         row.change(
             rollback_performed=undone.performed,
             rollback_result=undone.text,
-            post_failure_healthy=None if sample.score is None else sample.score >= 1.0,
+            post_failure_healthy=None if sample.score is None else sample.good,
             updated_at=at,
         )
         then = Then(row.verification.get("then", Then.RETRY)) if undone.clean else Then.ESCALATE

@@ -6,6 +6,7 @@ waits for a person or is refused.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count, F, Q
@@ -94,13 +95,14 @@ def _start(incident: Incident, runbook: Runbook, at: datetime) -> RemediationPla
         return None
 
 
-def choose(incident: Incident) -> Match[Runbook] | None:
+def choose(incident: Incident) -> Match[Any] | None:
     """The best runbook that has not failed on this incident and has attempts left."""
     candidates = Runbook.objects.filter(namespace__in={incident.namespace, "default"}).order_by("name", "namespace")
     used = dict(incident.plans.filter(runbook__isnull=False).order_by().values_list("runbook").annotate(Count("pk")))
     failed = _failed_digests(incident)
     target = target_of(incident)
-    fresh = [
+    # Any: the type checker does not see that a Django model has the attributes of the protocol
+    fresh: list[Any] = [
         runbook
         for runbook in candidates[:MAX_RUNBOOKS]
         if used.get(runbook.pk, 0) < runbook.max_attempts
@@ -221,7 +223,7 @@ def _named(name: str, namespace: str) -> Runbook:
     return min(found, key=lambda runbook: order.get(runbook.namespace, 2))
 
 
-def _explain(incident: Incident, match: Match[Runbook] | None, runbook: Runbook | None, at: datetime) -> None:
+def _explain(incident: Incident, match: Match[Any] | None, runbook: Runbook | None, at: datetime) -> None:
     if match:
         verdict, reason, score = match.runbook.name, ", ".join(match.reasons), match.score
     elif runbook:

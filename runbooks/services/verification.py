@@ -6,7 +6,7 @@ spread over the soak time, and the plan is verified.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,6 +43,18 @@ class Sample:
 
 def take(plan: RemediationPlan) -> Sample:
     """Look at the workload and at the signals. Never raises for the cluster's sake: unknown is not good."""
+    sample = look(plan)
+    if not sample.good:
+        return sample
+    reason = ""
+    if _restarted(plan.verification.get("restarts") or {}, sample.restarts):
+        reason = "containers were restarted since the look before"
+    reason = reason or _signals(plan)
+    return replace(sample, good=not reason, reason=reason or sample.reason)
+
+
+def look(plan: RemediationPlan) -> Sample:
+    """Look at the workload alone."""
     if plan.cluster is None:
         return Sample(False, "the cluster is not registered any more")
     try:
@@ -53,11 +65,7 @@ def take(plan: RemediationPlan) -> Sample:
         return Sample(False, f"unknown: {error.message}")
     verdict, restarts = health.of(obj, pods), health.restarts(pods[:MAX_RESTART_PODS])
     deadline = int((obj.get("spec") or {}).get("progressDeadlineSeconds") or 0) if obj["kind"] == "Deployment" else 0
-    reason = "" if verdict.ok else verdict.reason
-    if not reason and _restarted(plan.verification.get("restarts") or {}, restarts):
-        reason = "containers were restarted since the look before"
-    reason = reason or _signals(plan)
-    return Sample(not reason, reason or verdict.reason, verdict.score, restarts, deadline)
+    return Sample(verdict.ok, verdict.reason, verdict.score, restarts, deadline)
 
 
 def verified_object(plan: RemediationPlan) -> Target:

@@ -1,0 +1,34 @@
+"""Short questions to a simulated cluster."""
+
+from typing import Any
+
+from aiops.simulator.embedded import SimulatedCluster
+
+
+def deployment(cluster: SimulatedCluster, name: str = "checkout", namespace: str = "shop") -> dict[str, Any]:
+    found = cluster.get("Deployment", namespace, name)
+    assert found is not None
+    return found
+
+
+def is_settled(cluster: SimulatedCluster, name: str = "checkout", namespace: str = "shop") -> bool:
+    """All replicas are updated and available, and no old ones are left."""
+    obj = deployment(cluster, name, namespace)
+    status, wanted = obj.get("status", {}), obj["spec"]["replicas"]
+    counts = [status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")]
+    return status.get("observedGeneration") == obj["metadata"]["generation"] and counts == [wanted] * 3
+
+
+def settled(cluster: SimulatedCluster, name: str = "checkout", namespace: str = "shop") -> dict[str, Any]:
+    cluster.wait_for(lambda c: is_settled(c, name, namespace), timeout=20)
+    return deployment(cluster, name, namespace)
+
+
+def is_crashing(cluster: SimulatedCluster, name: str = "checkout", namespace: str = "shop") -> bool:
+    pods = [pod for pod in cluster.list("Pod", namespace) if pod["metadata"]["name"].startswith(f"{name}-")]
+    statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
+    return any(status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for status in statuses)
+
+
+def image_of(obj: dict[str, Any]) -> str:
+    return str(obj["spec"]["template"]["spec"]["containers"][0]["image"])
