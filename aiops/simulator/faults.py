@@ -40,7 +40,7 @@ class Fault:
 @dataclass
 class Faults:
     pending: list[Fault] = field(default_factory=list)
-    streams: set[web.Request] = field(default_factory=set)
+    streams: dict[int, web.Request] = field(default_factory=dict)
     requests: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=MAX_LOGGED))
 
     def take(self, method: str, path: str, query: str) -> Fault | None:
@@ -57,7 +57,7 @@ class Faults:
 
     def cut_streams(self) -> None:
         """Close the connections of all open watches, as a broken network does."""
-        for request in tuple(self.streams):
+        for request in tuple(self.streams.values()):
             if request.transport is not None:
                 request.transport.abort()
 

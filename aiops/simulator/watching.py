@@ -86,13 +86,13 @@ class Watch:
         return orjson.dumps({"type": "BOOKMARK", "object": head}) + b"\n"
 
 
-async def stream(request: web.Request, watch: Watch, open_streams: set[web.Request]) -> web.StreamResponse:
+async def stream(request: web.Request, watch: Watch, open_streams: dict[int, web.Request]) -> web.StreamResponse:
     """Serve a watch until its time is up, the client is gone or its version is too old."""
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.enable_chunked_encoding()
     await response.prepare(request)
     watch.store.subscribe(watch.notice)
-    open_streams.add(request)
+    open_streams[id(request)] = request
     try:
         await _send(response, watch)
         await response.write_eof()
@@ -100,7 +100,7 @@ async def stream(request: web.Request, watch: Watch, open_streams: set[web.Reque
         logger.debug("a watch of %s was closed by its client", watch.resource.plural)
     finally:
         watch.store.unsubscribe(watch.notice)
-        open_streams.discard(request)
+        del open_streams[id(request)]
     return response
 
 
