@@ -7,7 +7,7 @@ import socket
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 from django_celery_beat.schedulers import DatabaseScheduler
 
@@ -42,7 +42,7 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
         try:
             close_old_connections()
             return leases.hold(name=NAME, holder=self.holder, lasts=LASTS, at=timezone.now())
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.warning("beat stands by: the database does not answer (%s)", type(error).__name__)
             return False
 
@@ -50,5 +50,5 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
         super().close()
         try:
             leases.release(name=NAME, holder=self.holder)
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             log.warning("the lease of beat was not given back; it ends by itself")

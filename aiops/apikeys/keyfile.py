@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
 from aiops.apikeys import services
@@ -62,7 +62,7 @@ def refresh() -> None:
             last.stamp = stamp
     except (OSError, Unreadable) as error:
         log.warning("API key file not used, the previous keys stay: %s", error)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         log.warning("API key file not imported: the database does not answer")
     finally:
         last.lock.release()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from aiops.apikeys import keyfile, services
@@ -54,7 +54,7 @@ def lookup(key: str) -> ApiKey | None:
         return None
     try:
         services.note_use(api_key=row, at=at)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         log.warning("the last use of key %s was not written", row.prefix)
     return row
 

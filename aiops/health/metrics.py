@@ -9,13 +9,15 @@ where `rows` is a list of (label values, number), made by a few aggregate querie
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from django.db import DatabaseError
-from prometheus_client import CollectorRegistry
+from django.db import DatabaseError, InterfaceError
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class DatabaseCollector(Collector):
         for name, measure in list(_measures.items()):
             try:
                 gauges = list(measure())
-            except DatabaseError:
+            except (DatabaseError, InterfaceError):
                 log.warning("metrics of %s are missing: the database does not answer", name)
                 continue
             for gauge in gauges:
@@ -54,6 +56,15 @@ class DatabaseCollector(Collector):
                 for labels, number in gauge.rows:
                     family.add_metric([str(label) for label in labels], float(number))
                 yield family
+
+
+def process_registry() -> CollectorRegistry:
+    """What this process counted, or all web processes together when they share `PROMETHEUS_MULTIPROC_DIR`."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
 
 
 DATABASE_REGISTRY = CollectorRegistry(auto_describe=False)

@@ -7,7 +7,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from redis import Redis
 from redis.exceptions import RedisError
@@ -43,7 +43,7 @@ def database() -> str:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         return OK if _is_migrated() else "lacks migrations"
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         log.warning("the database does not answer", exc_info=True)
         return "does not answer"
     finally:

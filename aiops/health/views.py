@@ -5,11 +5,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from aiops.api.renderers import dumps
 from aiops.health import readiness
-from aiops.health.metrics import DATABASE_REGISTRY
+from aiops.health.metrics import DATABASE_REGISTRY, process_registry
 
 
 def _json(document: dict[str, Any], status: int = 200) -> HttpResponse:
@@ -31,4 +31,5 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(generate_latest(REGISTRY) + generate_latest(DATABASE_REGISTRY), content_type=CONTENT_TYPE_LATEST)
+    text = generate_latest(process_registry()) + generate_latest(DATABASE_REGISTRY)
+    return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
