@@ -1,6 +1,7 @@
 """Real servers for tests: they listen on the loopback, keep what they received and answer what the test wants."""
 
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,23 +35,30 @@ class Answer:
 
 @dataclass
 class HttpServer:
-    """Answers with `answers` in turn, the last one for ever."""
+    """Answers with `answers` in turn, the last one for ever; or as `choose` says."""
 
     url: str
     answers: list[Answer]
+    choose: Callable[[Received], Answer] | None = None
     received: list[Received] = field(default_factory=list)
+    peers: list[str] = field(default_factory=list)  # common names of the client certificates shown
 
     def next_answer(self, request: Received) -> Answer:
         self.received.append(request)
+        if self.choose is not None:
+            return self.choose(request)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
 @contextmanager
-def http_server(*answers: Answer) -> Iterator[HttpServer]:
-    server = HttpServer(url="", answers=list(answers) or [Answer()])
+def http_server(
+    *answers: Answer, choose: Callable[[Received], Answer] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[HttpServer]:
+    server = HttpServer(url="", answers=list(answers) or [Answer()], choose=choose)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            server.peers += _common_names(self.connection)
             size = int(self.headers.get("Content-Length", 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = server.next_answer(Received(self.command, self.path, headers, self.rfile.read(size)))
@@ -68,9 +76,38 @@ def http_server(*answers: Answer) -> Iterator[HttpServer]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with _serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
-        server.url = f"http://127.0.0.1:{port}"
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        listener.socket = tls.wrap_socket(listener.socket, server_side=True)
+    with _serving(listener) as port:
+        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         yield server
+
+
+def _common_names(connection: Any) -> list[str]:
+    shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return [value for part in (shown or {}).get("subject", ()) for key, value in part if key == "commonName"]
+
+
+@contextmanager
+def raw_server(answer: Callable[[Callable[[bytes], bool]], Any]) -> Iterator[str]:
+    """Reads the head of a request and lets `answer` send any bytes; its `send` is false once the client is gone."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            answer(self._send)
+
+        def _send(self, content: bytes) -> bool:
+            try:
+                self.wfile.write(content)
+            except OSError:
+                return False
+            return True
+
+    with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @dataclass

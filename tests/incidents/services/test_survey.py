@@ -1,0 +1,109 @@
+from typing import Any
+
+import orjson
+import pytest
+
+from aiops.clients.errors import ClientUnavailable
+from aiops.clients.kubeconfig import Access
+from aiops.clients.kubernetes import KubernetesClient
+from incidents.services import survey
+from incidents.services.survey import Survey
+from tests.conftest import NOON
+from tests.servers import Answer, http_server
+
+OWNER = {"kind": "ReplicaSet", "name": "checkout-1", "uid": "rs", "controller": True}
+NONSENSE: list[dict[str, Any]] = [
+    {},
+    {"metadata": None, "spec": None, "status": None},
+    {"metadata": [], "spec": "x", "status": 7},
+    {"metadata": {"uid": 1, "name": [], "annotations": "x", "labels": [1]}, "spec": {"template": 1, "replicas": "x"}},
+    {"metadata": {"name": "a", "ownerReferences": [None, {}]}, "status": {"conditions": [1, {}], "phase": ["Failed"]}},
+    {"status": {"containerStatuses": [{"restartCount": "x"}, None, {"restartCount": 3, "state": []}]}},
+]
+
+
+def look_at(lists: dict[str, list[dict[str, Any]]], **options: Any) -> Survey:
+    """A look at a server that has these objects, by plural, and nothing else."""
+
+    def answer(path: str) -> Answer:
+        plural = path.partition("?")[0].rpartition("/")[2]
+        if plural == "version":
+            return Answer(body=b'{"gitVersion": "v1.36.2"}')
+        return Answer(body=orjson.dumps({"kind": "List", "metadata": {}, "items": lists.get(plural, [])}))
+
+    with http_server(choose=lambda request: answer(request.path)) as server:
+        return survey.take(KubernetesClient(Access(server.url, token="t")), at=NOON, **options)
+
+
+def make_pod(name: str, *, phase: str = "Running", ready: bool = True, **status: Any) -> dict[str, Any]:
+    conditions = [
+        {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": "2027-04-12T10:00:00Z"}
+    ]
+    return {
+        "metadata": {"name": name, "namespace": "shop", "uid": name, "ownerReferences": [OWNER]},
+        "spec": {"nodeName": "node-1"},
+        "status": {"phase": phase, "conditions": conditions, **status},
+    }
+
+
+class TestTake:
+    def test_survives_objects_of_any_shape(self):
+        lists = dict.fromkeys(("pods", "nodes", "deployments", "replicasets", "jobs", "events"), NONSENSE)
+        lists |= dict.fromkeys(("services", "endpointslices", "persistentvolumeclaims", "namespaces"), NONSENSE)
+
+        assert look_at(lists).nodes == len(NONSENSE)
+
+    def test_counts_nodes_and_their_room(self):
+        ready = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"pods": "110"}}
+        lost = {"conditions": [{"type": "Ready", "status": "Unknown"}], "allocatable": {"pods": "110"}}
+
+        seen = look_at(
+            {"nodes": [{"metadata": {"name": "a"}, "status": ready}, {"metadata": {"name": "b"}, "status": lost}]}
+        )
+
+        assert (seen.nodes, seen.nodes_ready, seen.pod_capacity) == (2, 1, 220)
+
+    def test_judges_failed_pods_by_those_that_replaced_them_on_later_pages(self):
+        failed = make_pod("checkout-1-a", phase="Failed", ready=False)
+        replicas = [make_pod(f"checkout-1-{number}") for number in range(survey.PAGE + 1)]
+        replica_set = {
+            "metadata": {"name": "checkout-1", "namespace": "shop", "uid": "rs"},
+            "spec": {"replicas": len(replicas)},
+            "status": {"replicas": len(replicas), "readyReplicas": len(replicas), "availableReplicas": len(replicas)},
+        }
+
+        seen = look_at({"pods": [failed, *replicas], "replicasets": [replica_set]})
+
+        assert [found for found in seen.observations if not found.signal.informational] == []
+
+    def test_notices_a_storm_of_restarts_between_two_looks(self):
+        def pods(count: int) -> list[dict[str, Any]]:
+            return [
+                make_pod("a", containerStatuses=[{"name": "web", "ready": True, "restartCount": count, "state": {}}])
+            ]
+
+        first = look_at({"pods": pods(5)})
+        second = look_at({"pods": pods(9)}, restart_history=first.restart_history, last_look=NOON)
+
+        assert [found.signal.condition for found in second.observations] == ["restart_storm"]
+
+    def test_gives_up_when_it_is_told_to(self):
+        def enough() -> None:
+            raise ClientUnavailable("enough")
+
+        with pytest.raises(ClientUnavailable, match="enough"):
+            look_at({}, progress=enough)
+
+
+class TestSlim:
+    def test_drops_what_no_rule_reads(self):
+        notes = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "deployment.kubernetes.io/revision": "2"}
+        deployment = {
+            "metadata": {"managedFields": [1], "annotations": notes},
+            "spec": {"replicas": 2, "template": {"a": 1}},
+        }
+
+        assert survey.slim(deployment) == {
+            "metadata": {"annotations": {"deployment.kubernetes.io/revision": "2"}},
+            "spec": {"replicas": 2},
+        }
