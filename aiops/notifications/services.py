@@ -193,7 +193,7 @@ def retry(*, notification: Notification, actor: Actor, at: datetime) -> Notifica
         Record(
             action="notification.retry",
             actor=actor,
-            resource_type="Notification",
+            resource_type="Config",
             resource=notification.key,
             correlation_id=notification.incident_name,
             details={"channel": notification.channel_name, "event": notification.event},
