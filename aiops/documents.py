@@ -140,9 +140,8 @@ def _styled_text(text: str, *, is_key: bool = False) -> str:
     """Texts of several lines as literal blocks, where a block can hold them; strange characters escaped."""
     if text.isprintable():
         return text
-    if not is_key and _fits_block(text):
-        return LiteralScalarString(text)
-    return DoubleQuotedScalarString(text)
+    styled: str = LiteralScalarString(text) if not is_key and _fits_block(text) else DoubleQuotedScalarString(text)
+    return styled
 
 
 def _fits_block(text: str) -> bool:

@@ -113,7 +113,9 @@ class MatchConditionsBody(Body):
     namespaces = _texts(max_length=253)
 
     def validate_descriptionPatterns(self, patterns: list[str]) -> list[str]:
-        reasons = {index: [reason] for index, one in enumerate(patterns) if (reason := matching.complaint_about(one))}
+        reasons: dict[Any, Any] = {
+            index: [reason] for index, one in enumerate(patterns) if (reason := matching.complaint_about(one))
+        }
         if reasons:
             raise serializers.ValidationError(reasons)
         return patterns

@@ -77,7 +77,7 @@ class BlastRadius(Stored):
 
 class Evidence(Stored):
     type = TextField()
-    data = JsonField()
+    data = JsonField()  # type: ignore[assignment]  # a member, not the property of serializers
     timestamp = TimeField()
 
 

@@ -171,7 +171,7 @@ class RemediationViewSet(Lists, Reads, ResourceViewSet):
     def cancel(self, plan: RemediationPlan, sent: Sent) -> RemediationPlan:
         """Stop before the next step and roll back what was done, when the runbook says so."""
         execution.cancel(plan=plan, by=sent["cancelled_by"], reason=sent["reason"], actor=self.actor, at=self.now)
-        return self.get_queryset().get(pk=plan.pk)
+        return self._again(plan)
 
     @action(detail=True, methods=["post"], url_path="steps/(?P<step>[^/]+)/complete", url_name="complete_step")
     @operation(role=Role.OPERATOR, body=CompleteStepBody, refusals=(404, 409), names_object=True)
@@ -183,9 +183,14 @@ class RemediationViewSet(Lists, Reads, ResourceViewSet):
             execution.complete_step(
                 plan=plan, step_name=step, by=sent["completed_by"], note=sent["note"], actor=self.actor, at=self.now
             )
-            return self.get_queryset().get(pk=plan.pk)
+            return self._again(plan)
 
         return self.answer(self.attempt(complete))
+
+    def _again(self, plan: RemediationPlan) -> RemediationPlan:
+        """The plan as it is after the service, with what the document shows."""
+        found: RemediationPlan = self.get_queryset().get(pk=plan.pk)
+        return found
 
 
 class ApprovalViewSet(Lists, Reads, ResourceViewSet):
