@@ -10,7 +10,16 @@ from tests.conftest import NOON
 from tests.factories import make_anomaly, make_incident, make_insight, make_postmortem
 
 pytestmark = pytest.mark.django_db
-PAGES = ("incident", "anomaly", "aiinsight", "decision", "timelineevent", "postmortem", "escalationrun", "escalationpolicy")
+PAGES = (
+    "incident",
+    "anomaly",
+    "aiinsight",
+    "decision",
+    "timelineevent",
+    "postmortem",
+    "escalationrun",
+    "escalationpolicy",
+)
 
 
 def signed_in(role: str) -> Client:

@@ -283,9 +283,7 @@ class TestParents:
         assert Decision.objects.get(stage="absorb").rule == "explained-by-parent"
 
     def test_also_in_the_same_batch_whatever_the_order(self) -> None:
-        receipt = observe(
-            sighting(parent=self.node), sighting("node-1", "node_not_ready", kind="Node", namespace="")
-        )
+        receipt = observe(sighting(parent=self.node), sighting("node-1", "node_not_ready", kind="Node", namespace=""))
 
         assert receipt.opened == 1
         assert Incident.objects.get().resource == "Node/node-1"

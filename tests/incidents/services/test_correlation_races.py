@@ -39,7 +39,8 @@ class TestObserve:
 
     def test_ten_signals_of_one_workload_meet_in_one_incident(self) -> None:
         results = at_once(
-            WORKERS, lambda number: correlation.observe(observations=[sighting(signal_type=f"signal_{number}")], at=NOON)
+            WORKERS,
+            lambda number: correlation.observe(observations=[sighting(signal_type=f"signal_{number}")], at=NOON),
         )
 
         assert outcomes(results) == ["opened"] + ["updated"] * 9
