@@ -85,8 +85,9 @@ def http_server(
 
 
 def _common_names(connection: Any) -> list[str]:
-    shown = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
-    return [value for part in (shown or {}).get("subject", ()) for key, value in part if key == "commonName"]
+    """Common name of the client's certificate, if it showed one."""
+    shown: dict[str, Any] = (connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None) or {}
+    return [part[0][1] for part in shown.get("subject", ()) if part[0][0] == "commonName"]
 
 
 @contextmanager

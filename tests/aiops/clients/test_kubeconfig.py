@@ -12,12 +12,12 @@ CLIENT = make_certificate("client", AUTHORITY)
 
 
 def make_kubeconfig(
-    *, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None, **members: Any
+    *, cluster: dict[str, Any] | None = None, user: dict[str, Any] | None = None, current: str = "main", **members: Any
 ) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": "main",
+        "current-context": current,
         "contexts": [{"name": "main", "context": {"cluster": "one", "user": "robot"}}],
         "clusters": [
             {
@@ -50,7 +50,7 @@ class TestLoad:
 
     def test_reads_the_context_asked_for(self):
         contexts = [{"name": "other", "context": {"cluster": "one", "user": "robot"}}]
-        text = make_kubeconfig(contexts=contexts, **{"current-context": "main"})
+        text = make_kubeconfig(contexts=contexts)
 
         assert kubeconfig.load(text, context="other").token == "t0ken"
 
@@ -140,7 +140,7 @@ class TestRefusals:
         assert refused_members(text) == ["users[0].user.token"]
 
     def test_of_a_missing_context(self):
-        assert refused_members(make_kubeconfig(**{"current-context": ""})) == ["current-context"]
+        assert refused_members(make_kubeconfig(current="")) == ["current-context"]
 
     @pytest.mark.parametrize(("group", "entries"), [("contexts", []), ("clusters", None), ("users", [{"name": "x"}])])
     def test_of_dangling_names(self, group, entries):

@@ -25,7 +25,7 @@ def client(cluster):
 
 def _is_settled(cluster: SimulatedCluster) -> bool:
     found = cluster.get("Deployment", "shop", "checkout")
-    return bool(found) and found["status"].get("readyReplicas") == found["spec"]["replicas"]
+    return found is not None and found["status"].get("readyReplicas") == found["spec"]["replicas"]
 
 
 def pods_of(client: KubernetesClient, name: str) -> list[str]:

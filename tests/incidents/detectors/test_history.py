@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 from incidents.detectors.history import MAX_PODS, RestartHistory, Unsettled
 from tests.conftest import NOON
@@ -6,17 +7,17 @@ from tests.conftest import NOON
 MINUTE = timedelta(minutes=1)
 
 
-def make_pod(restarts: int, uid: str = "one") -> dict:
+def make_pod(restarts: int, uid: str = "one") -> dict[str, Any]:
     return {"kind": "Pod", "metadata": {"uid": uid}, "status": {"containerStatuses": [{"restartCount": restarts}]}}
 
 
-def look(stored: dict, restarts: int, at=NOON, last_look=None) -> dict:
+def look(stored: dict[str, Any], restarts: int, at=NOON, last_look=None) -> dict[str, Any]:
     history = RestartHistory(stored, last_look=last_look)
     history.see([make_pod(restarts)], at)
     return history.dump()
 
 
-def make_deployment(**status) -> dict:
+def make_deployment(**status) -> dict[str, Any]:
     return {
         "kind": "Deployment",
         "metadata": {"uid": "one", "generation": 2},
@@ -49,7 +50,7 @@ class TestRestartHistory:
         assert look(look({}, 5), 1, NOON + MINUTE, NOON) == {"one": [[int((NOON + MINUTE).timestamp()), 1]]}
 
     def test_stays_bounded_per_pod(self):
-        stored: dict = {}
+        stored: dict[str, Any] = {}
         for number in range(1, 200):
             stored = look(
                 stored, number, NOON + number * timedelta(seconds=5), NOON + (number - 1) * timedelta(seconds=5)

@@ -1,6 +1,7 @@
 """Looks at clusters: the simulated one, and ones that answer badly."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -43,7 +44,7 @@ def cluster(simulated) -> Cluster:
     return federation.register(name="harbor", kubeconfig=simulated.kubeconfig, actor=SYSTEM, at=timezone.now())
 
 
-def look(cluster: Cluster, **timeouts: float) -> PollResult:
+def look(cluster: Cluster, **timeouts: Any) -> PollResult:
     """One look as a worker does it: with the row as it stands, at this moment, since the cluster's times are real."""
     cluster.refresh_from_db()
     client = None
@@ -141,7 +142,7 @@ class TestRecovery:
 
 
 class TestBadCluster:
-    def failure(self, cluster: Cluster, **timeouts: float) -> Cluster:
+    def failure(self, cluster: Cluster, **timeouts: Any) -> Cluster:
         result = look(cluster, **timeouts)
         assert result.error
         cluster.refresh_from_db()
