@@ -8,9 +8,6 @@ from aiops.notifications.models import Notification
 from incidents.models import Incident, TimelineEvent
 from incidents.services import timeline
 
-# kinds of objects → the words of the audit log (contract/api.md §11.1)
-RESOURCE_TYPES = {"ClusterRegistration": "Cluster", "ApprovalRequest": "Approval", "RemediationPlan": "Remediation"}
-
 
 def note_sent(*, notification: Notification, at: datetime) -> None:
     """Timeline and audit record, in the transaction that marks the message as sent."""
@@ -33,7 +30,7 @@ def note_sent(*, notification: Notification, at: datetime) -> None:
         audit.Record(
             action="notification.send",
             actor=SYSTEM,
-            resource_type=RESOURCE_TYPES.get(notification.subject_kind, notification.subject_kind),
+            resource_type=notification.subject_kind,
             resource=notification.subject_name,
             namespace=incident.namespace if incident else "",
             event_type="notification_sent",

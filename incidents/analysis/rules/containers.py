@@ -20,6 +20,7 @@ CRASH = ("crashloop_backoff", "pod_crash_loop", "pod_restart", "restart_storm", 
          "container_start_error", "init_container_failure")  # fmt: skip
 IMAGE = ("image_pull_error", "image_pull_failure")
 CONFIGURATION = ("container_config_error",)
+BATCH = frozenset({"Job", "CronJob"})  # their pods are meant to end; rules.batch knows when that is bad
 PULLING = frozenset({"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"})
 KILLED = 137  # by SIGKILL, without the kernel having named memory as the reason
 NOT_FOUND = ("not found", "manifest unknown", "no such", "does not exist", "name unknown")
@@ -117,7 +118,7 @@ def crashing(context: Context) -> Hypothesis | None:
     """It starts and ends again. A fresh rollout is the first suspect, then its configuration, then what it depends on."""
     found = _crashed(context)
     fault = context.fault(*CRASH)
-    if found is None and not (fault and fault.firing):
+    if context.kind in BATCH or (found is None and not (fault and fault.firing)):
         return None
     evidence = (*_ending(found, fault), *rollout_evidence(context), *change_evidence(context), *_words(context))
     dependency = logs.says(logs.DEPENDENCY, context.logs)

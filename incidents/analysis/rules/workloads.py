@@ -15,6 +15,7 @@ from incidents.analysis.hypothesis import (
     rollout_evidence,
     unready,
 )
+from incidents.analysis.rules.containers import BATCH
 
 STUCK = ("deployment_rollout_stuck", "statefulset_update_stuck")
 FAILING = ("deploy_failing", "deployment_unavailable", "replicas_unavailable", "daemonset_unavailable")
@@ -88,7 +89,7 @@ def cannot_be_created(context: Context) -> Hypothesis | None:
 
 def not_ready(context: Context) -> Hypothesis | None:
     """Pods run but do not pass their probes: one alone is replaced, all together point to a release or a dependency."""
-    if not context.shows(*UNREADY, *FAILING):
+    if context.kind in BATCH or not context.shows(*UNREADY, *FAILING):
         return None
     dependency = logs.says(logs.DEPENDENCY, context.logs)
     sick = next((pod.name for pod in context.pods if not pod.ready and not pod.deleting), "")
