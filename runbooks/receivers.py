@@ -18,5 +18,7 @@ def plan_on_analysis(sender: type[Incident], incident: Incident, **kwargs: Any) 
 
 @receiver(incident_resolved)
 def stop_plans_on_resolution(sender: type[Incident], incident: Incident, **kwargs: Any) -> None:
+    if not incident.remediation_attempts:
+        return  # no plan was ever made; a storm that ends resolves hundreds of such incidents in one transaction
     for plan_id in RemediationPlan.objects.filter(incident=incident, state__in=RUNNING).values_list("pk", flat=True):
         nudge("runbooks.tasks.advance_plan", plan_id=plan_id)
