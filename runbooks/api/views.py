@@ -137,7 +137,14 @@ class RunbookViewSet(Lists, Reads, ResourceViewSet):
         return HttpResponse(documents.export(runbook), content_type=YAML)
 
     @action(detail=False, methods=["post"], url_path="import", url_name="load")
-    @operation(role=Role.ADMIN, accepts=Accepts.RAW, body_media_type=YAML, answer=RunbookImportDocument, status=201)
+    @operation(
+        role=Role.ADMIN,
+        accepts=Accepts.RAW,
+        body_media_type=YAML,
+        answer=RunbookImportDocument,
+        status=201,
+        also=(200,),
+    )
     def load(self, request: Request) -> Response:
         """Create or update a runbook per YAML document; a bad document is rejected alone."""
         found = self._documents()

@@ -7,9 +7,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from aiops.apikeys.roles import Role
-from runbooks.models import ApprovalDecision, ApprovalRequest
+from runbooks import steps
+from runbooks.models import ApprovalDecision, ApprovalRequest, RemediationPlan
 from tests.conftest import NOON
-from tests.factories import make_approval, make_incident, make_plan
+from tests.factories import make_approval, make_incident, make_plan, make_step
 from tests.runbooks.api.conftest import client_of
 
 URL = "/api/v1/approvals"
@@ -144,6 +145,46 @@ class TestDecide:
     @pytest.mark.parametrize("verb", ["approve", "reject"])
     def test_the_request_may_ask_for_more(self, operator: Client, verb: str) -> None:
         assert decide(operator, waiting(required_role="admin"), verb, approver="olaf", reason="x").status_code == 403
+
+    def test_approve(self, operator: Client) -> None:
+        plan = make_plan(state="WaitingApproval", approval_required=True)
+        step = make_step(plan=plan, index=0, state="PendingApproval")
+        digest = steps.digest([step])
+        RemediationPlan.objects.filter(pk=plan.pk).update(actions_digest=digest)
+
+        answer = decide(operator, waiting(plan=plan, actions_digest=digest), "approve", approvedBy="ines", comment="ok")
+
+        assert answer.status_code == 200
+        assert answer.json()["kind"] == "Approval"
+        status = answer.json()["status"]
+        assert (status["state"], status["approvedBy"], status["comment"]) == ("Approved", "ines", "ok")
+        assert status["remediationTriggered"] is True
+        assert status["decisions"][0]["approver"] == "ines"
+        assert answer["ETag"] == f'"{answer.json()["metadata"]["resourceVersion"]}"'
+        plan.refresh_from_db()
+        assert plan.state == "Executing"
+
+    def test_below_the_quorum(self, operator: Client) -> None:
+        plan = make_plan(state="WaitingApproval")
+        digest = steps.digest([make_step(plan=plan, index=0)])
+        approval = waiting(plan=plan, actions_digest=digest, required_approvers=2, mode="quorum")
+
+        first = decide(operator, approval, "approve", approvedBy="ines")
+        again = decide(operator, approval, "approve", approvedBy="ines")
+
+        assert (first.status_code, again.status_code) == (200, 409)
+        assert first.json()["status"]["state"] == "Pending"
+        assert first.json()["status"]["remediationTriggered"] is False
+
+    def test_another_version_was_meant(self, operator: Client) -> None:
+        approval = waiting()
+        body = {"rejectedBy": "ines", "reason": "no"}
+
+        answer = operator.post(
+            f"{URL}/{approval.name}/reject", body, content_type="application/json", headers={"If-Match": '"9"'}
+        )
+
+        assert answer.status_code == 409
 
     def test_reject(self, operator: Client) -> None:
         approval = waiting()
