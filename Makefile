@@ -23,7 +23,7 @@ help:  ## this list
 
 run: install  ## the whole platform on port 8090; without KUBECONFIG with a simulated cluster
 	@python manage.py bootstrap
-	@exec honcho start $(PROCESSES)
+	@honcho start $(PROCESSES) || [ $$? -eq 130 ]  # 130: Ctrl-C
 
 test: install-dev  ## the whole test suite
 	@pytest -n auto $(ARGS)

@@ -53,7 +53,7 @@ def environment(folder: Path, **overrides: str) -> dict[str, str]:
     env |= {
         "AIOPS_DATA_DIR": str(folder), "AIOPS_SECRET_KEY": settings.SECRET_KEY, "AIOPS_ALLOWED_HOSTS": "*",
         "AIOPS_ENCRYPTION_KEYS": ",".join(settings.ENCRYPTION_KEYS), "AIOPS_ALLOW_PRIVATE_ADDRESSES": "true",
-        "AIOPS_SECURE_COOKIES": "false", "CELERY_BROKER_URL": "filesystem://",
+        "AIOPS_SECURE_COOKIES": "false", "CELERY_BROKER_URL": "filesystem://localhost//",
         # what takes minutes in production takes seconds here
         "AIOPS_POLL_INTERVAL": "1", "AIOPS_SWEEP_INTERVAL": "1", "AIOPS_VERIFY_SOAK": "2", "AIOPS_VERIFY_INTERVAL": "1",
         "AIOPS_RETRY_BACKOFF": "1", "PYTHONUNBUFFERED": "1",

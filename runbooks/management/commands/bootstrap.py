@@ -94,6 +94,7 @@ class Command(BaseCommand):
         Cluster.objects.filter(name=DEMO_CLUSTER).update(enabled=True)
         now = timezone.now()
         ApprovalPolicy.objects.get_or_create(
-            name="demo", defaults={"rules": [DEMO_POLICY], "created_at": now, "updated_at": now}
+            name="demo",
+            defaults={"rules": [DEMO_POLICY], "default_mode": "auto", "created_at": now, "updated_at": now},
         )
         self.stdout.write("Watching the bundled simulated cluster (set KUBECONFIG to watch a real one)")
