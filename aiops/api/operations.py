@@ -41,13 +41,14 @@ class Accepts(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`answer` is the envelope of success, `media_type` set where it is not JSON; `refusals` are statuses beside those
+    """`answer` is the envelope of success (`status`, in some cases one of `also`), `media_type` set where it is not JSON; `refusals` are statuses beside those
     that every endpoint may answer; `query` documents parameters beside `namespace`, paging and filters (name -> schema)."""
 
     answer: type[Envelope] | None = None
     role: Role = Role.VIEWER
     body: type[Body] | None = None
     status: int = 200
+    also: tuple[int, ...] = ()
     accepts: Accepts = Accepts.OBJECT
     media_type: str = "application/json"
     body_media_type: str = "application/json"

@@ -223,7 +223,8 @@ class AutoSchema(BaseAutoSchema):
     def _get_response_bodies(self, direction: Any = "response") -> Schema:
         operation = self.operation
         error = self.resolve_serializer(Error, "response").ref
-        found: Schema = {str(operation.status): self._success(operation)}
+        success = self._success(operation)
+        found: Schema = {str(status): success for status in (operation.status, *operation.also)}
         for status in self._refusals(operation):
             headers = dict(RATE_HEADERS)
             if status in {429, 503}:

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.django_db
 JSON = "application/json"
 
 
-def reason(response) -> str:
+def reason(response):
     document = response.json()
     assert document["kind"] == "Error"
     assert document["apiVersion"] == "v1"

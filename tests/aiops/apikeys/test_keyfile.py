@@ -4,6 +4,7 @@ import pytest
 
 from aiops.apikeys import keyfile, keyring, services
 from aiops.apikeys.models import ApiKey
+from aiops.apikeys.roles import Role
 from tests.conftest import NOON
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +33,7 @@ def look(source, text: str) -> None:
     keyring.memory.known.clear()
 
 
-def status(client, key: str) -> int:
+def status(client, key):
     return client.get("/api/v1/things", headers={"X-API-Key": key}).status_code
 
 
@@ -108,7 +109,7 @@ class TestImport:
         assert status(client, "first-foreign-key") == 401
 
     def test_leaves_created_keys_alone(self, client, source):
-        _, key = services.create(role="viewer", at=NOON)
+        _, key = services.create(role=Role.VIEWER, at=NOON)
         look(source, f"- {{key: {key}, role: admin}}\n")
         status(client, "x")
         look(source, "[]")

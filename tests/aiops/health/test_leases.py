@@ -44,13 +44,13 @@ class TestManyAtOnce:
     def test_exactly_one_gets_it(self):
         postgresql_only()
 
-        assert sum(at_once(8, lambda number: hold(f"h{number}"))) == 1
+        assert at_once(8, lambda number: hold(f"h{number}")).count(True) == 1
 
     def test_exactly_one_gets_an_expired_one(self):
         postgresql_only()
         hold("dead")
 
-        assert sum(at_once(8, lambda number: hold(f"h{number}", NOON + LASTS))) == 1
+        assert at_once(8, lambda number: hold(f"h{number}", NOON + LASTS)).count(True) == 1
 
 
 @pytest.mark.django_db(transaction=True)
