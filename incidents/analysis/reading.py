@@ -33,7 +33,7 @@ def templates(template: Obj) -> tuple[Template, ...]:
 
 def _template(item: Obj) -> Template:
     resources = mapping(item.get("resources"))
-    command = [text(part) for member in ("command", "args") for part in item.get(member) or () if isinstance(part, str)]
+    command = [part for member in ("command", "args") for part in _strings(item.get(member))]
     return Template(
         name=text(item.get("name")),
         image=text(item.get("image")),
@@ -58,10 +58,10 @@ def _variable(entry: Obj) -> tuple[str, str]:
     """Name and what may be shown of the value: where it comes from, or the redacted text."""
     name = text(entry.get("name"))
     source = mapping(entry.get("valueFrom"))
-    for member in ("secretKeyRef", "configMapKeyRef"):
+    for member, what in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
         reference = mapping(source.get(member))
         if reference:
-            return name, f"from {member[:-6]} {text(reference.get('name'))}"
+            return name, f"from {what} {text(reference.get('name'))}"
     value = text(entry.get("value"))
     return name, "[REDACTED]" if value and SECRET_NAME.search(name) else redact(value)[:MAX_VALUE]
 
@@ -109,7 +109,6 @@ def pod(obj: Obj) -> Pod:
     conditions = {text(item.get("type")): item for item in objects(status.get("conditions"))}
     scheduled = conditions.get("PodScheduled", {})
     names = ("initContainerStatuses", "containerStatuses")
-    finalizers = meta.get("finalizers")
     return Pod(
         name=text(meta.get("name")),
         phase=text(status.get("phase")),
@@ -117,7 +116,7 @@ def pod(obj: Obj) -> Pod:
         node=text(spec.get("nodeName")),
         ready=mapping(conditions.get("Ready")).get("status") == "True",
         deleting=fields.is_deleting(obj),
-        finalizers=tuple(text(name) for name in finalizers[:10]) if isinstance(finalizers, list) else (),
+        finalizers=tuple(_strings(meta.get("finalizers"))[:10]),
         unschedulable=_short(scheduled.get("message")) if scheduled.get("status") == "False" else "",
         runs=tuple(_run(item) for name in names for item in objects(status.get(name))),
     )
@@ -218,11 +217,15 @@ def selector_text(obj: Obj) -> str:
 def _expressions(items: Iterable[Obj]) -> Iterable[str]:
     for item in items:
         key, operator = text(item.get("key")), text(item.get("operator"))
-        values = ",".join(value for value in item.get("values") or () if isinstance(value, str))
+        values = ",".join(_strings(item.get("values")))
         if operator in {"In", "NotIn"}:
             yield f"{key} {operator.lower()} ({values})"
         elif operator in {"Exists", "DoesNotExist"}:
             yield key if operator == "Exists" else f"!{key}"
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value[: fields.MAX_ITEMS] if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _short(value: object) -> str:
