@@ -16,12 +16,11 @@ LEVELS = [
 
 class TestFollowing:
     def test_repeats_within_the_time_of_the_level_then_climbs(self):
-        steps, step = [], Step(0)
-        for _ in range(5):
-            steps.append((step, escalation.wait_after(LEVELS, step)))
-            step = escalation.following(LEVELS, step)
+        steps = [Step(0)]
+        while len(steps) < 5 and (following := escalation.following(LEVELS, steps[-1])):
+            steps.append(following)
 
-        assert steps == [
+        assert [(step, escalation.wait_after(LEVELS, step)) for step in steps] == [
             (Step(0, 0), 6 * MINUTE),
             (Step(0, 1), 6 * MINUTE),
             (Step(0, 2), 3 * MINUTE),

@@ -49,6 +49,7 @@ class TestWebhook:
             delivery.sweep(at=NOON + timedelta(seconds=11))
 
         assert (first.state, first.attempts, first.last_error) == ("pending", 1, "the receiver answered 503")
+        assert first.due_at is not None
         assert timedelta(seconds=8) <= first.due_at - NOON <= timedelta(seconds=10)
         assert reloaded(notification).state == "sent"
         assert len({request.headers["webhook-id"] for request in server.received}) == 1

@@ -20,8 +20,8 @@ from tests.incidents.analysis.facts import (
     make_template,
 )
 
-OOM = {"ended": "OOMKilled", "exit_code": 137, "restarts": 3}
-CRASH = {"waiting": "CrashLoopBackOff", "ended": "Error", "exit_code": 1, "restarts": 4}
+OOM: dict[str, Any] = {"ended": "OOMKilled", "exit_code": 137, "restarts": 3}
+CRASH: dict[str, Any] = {"waiting": "CrashLoopBackOff", "ended": "Error", "exit_code": 1, "restarts": 4}
 
 
 def of(*signals: str, **facts: Any) -> Conclusion:
