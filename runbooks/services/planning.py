@@ -53,7 +53,7 @@ def plan(*, incident: Incident, at: datetime) -> RemediationPlan | None:
         if runbook is None:
             lifecycle.escalate(incident=locked, reason="no runbook fits and the analysis suggests no action", at=at)
             return None
-        return _start(locked, runbook, at)
+        return _start(locked, runbook, match.score if match else None, at)
 
 
 def due(*, at: datetime, limit: int = 200) -> list[int]:
@@ -82,14 +82,14 @@ def _dead_end(incident: Incident) -> str:
     return ""
 
 
-def _start(incident: Incident, runbook: Runbook, at: datetime) -> RemediationPlan | None:
+def _start(incident: Incident, runbook: Runbook, score: float | None, at: datetime) -> RemediationPlan | None:
     assert incident.cluster is not None
     if incident.cluster.automation == Automation.SUGGEST:
         incident.change(runbook=runbook.name, updated_at=at)
         lifecycle.escalate(incident=incident, reason=f"runbook {runbook.name} is suggested: a person decides", at=at)
         return None
     try:
-        return create(incident=incident, runbook=runbook, requested_by="system", at=at)
+        return create(incident=incident, runbook=runbook, requested_by="system", match_score=score, at=at)
     except Conflict:
         incident.change(due_at=at + BUSY_RETRY, updated_at=at)  # an older plan still works on the same object
         return None
@@ -147,7 +147,13 @@ def digest_of(runbook: Runbook, target: Target) -> str:
 
 
 def create(
-    *, incident: Incident, runbook: Runbook, requested_by: str, at: datetime, actor: Actor = SYSTEM
+    *,
+    incident: Incident,
+    runbook: Runbook,
+    requested_by: str,
+    match_score: float | None = None,
+    at: datetime,
+    actor: Actor = SYSTEM,
 ) -> RemediationPlan:
     """Write a plan with its steps and move the incident to Remediating. Raises `Conflict` while another plan runs.
 
@@ -176,7 +182,9 @@ def create(
     made = steps.build(row, runbook.steps, target_of(incident))
     row.actions_digest = steps.digest(made)
     _insert(row, made)
-    lifecycle.start_remediation(incident=incident, runbook=runbook.name, plan_name=row.name, at=at, actor=actor)
+    lifecycle.start_remediation(
+        incident=incident, runbook=runbook.name, plan_name=row.name, match_score=match_score, at=at, actor=actor
+    )
     plan_created.send(sender=RemediationPlan, plan=row)
     nudge(ADVANCE, plan_id=row.pk)
     return row
