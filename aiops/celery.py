@@ -4,6 +4,9 @@ import os
 
 from celery import Celery
 
+from aiops import broker
+
+broker.install()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiops.settings")
 
 app = Celery("aiops")
