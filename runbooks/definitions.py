@@ -154,7 +154,7 @@ class RunbookBody(Body):
     automated = BooleanField(required=False, default=False)
     approvalRequired = BooleanField(required=False, default=True)
     rollbackOnFailure = BooleanField(required=False, default=True)
-    steps = StepBody(many=True, min_length=1, max_length=MOST_STEPS)
+    steps = ListField(child=StepBody(), min_length=1, max_length=MOST_STEPS)
     matchConditions = MatchConditionsBody(required=False, default=no_conditions)
     namespace = TextField(required=False, default="default")
     trigger = TriggerBody(required=False, allow_null=True, default=None)

@@ -15,12 +15,13 @@ from django.db import IntegrityError, transaction
 
 from aiops import documents as yaml
 from aiops.audit.actor import Actor
+from aiops.audit.models import AuditEvent
 from aiops.audit.services import Record, record
 from aiops.errors import Conflict, Invalid, LostRace
 from incidents.models import Incident
 from incidents.states import ACTIVE
 from runbooks import definitions, documents
-from runbooks.matching import AUTO_GENERATED, BUILT_IN
+from runbooks.matching import AUTO_GENERATED
 from runbooks.models import RemediationPlan, Runbook, RunbookVersion
 from runbooks.states import RUNNING
 
@@ -125,15 +126,21 @@ def load(
 def load_built_in(*, actor: Actor, at: datetime) -> int:
     """Bring the runbooks that we ship up to date; returns how many are new or changed.
 
-    One that people have changed since is theirs: it is left alone.
+    What people did is respected: a runbook that they changed is left alone, and one that they deleted stays away.
     """
     by_people = Runbook.objects.exclude(created_by=actor.name, updated_by__in=["", actor.name])
-    theirs = set(by_people.values_list("namespace", "name"))
-    shipped = [document for document in built_in() if _key(documents.body_of(document)) not in theirs]
+    settled = set(by_people.values_list("namespace", "name"))
+    deletions = AuditEvent.objects.filter(action="runbook.delete").exclude(user=actor.name)
+    settled |= set(deletions.filter(resource__in=_built_in_names()).values_list("namespace", "resource"))
+    shipped = [document for document in built_in() if _key(documents.body_of(document)) not in settled]
     result = load(found=shipped, actor=actor, at=at)
     if result.rejected:
         raise Invalid("A built-in runbook is not valid", str(result.rejected[0]))
     return len(result.created) + len(result.updated)
+
+
+def _built_in_names() -> list[str]:
+    return [documents.name_of(document) for document in built_in()]
 
 
 @lru_cache(maxsize=1)
@@ -256,6 +263,3 @@ def _record(action: str, runbook: Runbook, actor: Actor, details: dict[str, Any]
         event_type="config_changed",
         details=details,
     )
-
-
-__all__ = ["BUILT_IN", "Imported", "built_in", "create", "delete", "load", "load_built_in", "update"]

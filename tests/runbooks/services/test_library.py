@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -262,3 +263,16 @@ class TestBuiltIn:
 
         runbook.refresh_from_db()
         assert not runbook.automated
+
+    def test_does_not_bring_back_what_people_deleted(self) -> None:
+        library.load_built_in(actor=SYSTEM, at=NOON)
+        library.delete(runbook=Runbook.objects.get(name="raise-memory-limit"), actor=ADMIN, at=NOON)
+
+        assert library.load_built_in(actor=SYSTEM, at=NOON) == 0
+
+        assert not Runbook.objects.filter(name="raise-memory-limit").exists()
+
+    def test_the_command_says_how_many(self, capsys: pytest.CaptureFixture[str]) -> None:
+        call_command("load_runbooks")
+
+        assert capsys.readouterr().out.startswith(f"{len(library.built_in())} ")
