@@ -67,7 +67,11 @@ def error_document(
     if fields:
         error["fields"] = fields
     return {
-        "apiVersion": API_VERSION, "kind": "Error", "error": error, "code": status, "message": error["message"],
+        "apiVersion": API_VERSION,
+        "kind": "Error",
+        "error": error,
+        "code": status,
+        "message": error["message"],
     }
 
 

@@ -1,10 +1,10 @@
 """Query filters on django-filter, with the contract's rules (api.md 1.10): AND, empty = absent, 400 with `fields`.
 
-    @time_bounds("detected_at")
-    class IncidentFilter(FilterSet):
-        severity = EnumFilter(Severity)
-        namespace = TextFilter()
-        resource = ResourceFilter("resource_kind", "resource_name")
+@time_bounds("detected_at")
+class IncidentFilter(FilterSet):
+    severity = EnumFilter(Severity)
+    namespace = TextFilter()
+    resource = ResourceFilter("resource_kind", "resource_name")
 """
 
 from collections.abc import Callable, Mapping

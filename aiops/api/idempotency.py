@@ -76,7 +76,11 @@ def execute(
 
 def _reserve(request: ApiRequest, key: str, at: datetime) -> tuple[IdempotencyRecord, bool]:
     caller = request.caller.subject
-    mine = {"path": _path_digest(request), "body": hashlib.sha256(_canonical(request.raw)).hexdigest(), "created_at": at}
+    mine = {
+        "path": _path_digest(request),
+        "body": hashlib.sha256(_canonical(request.raw)).hexdigest(),
+        "created_at": at,
+    }
     known = IdempotencyRecord.objects.filter(caller=caller, key=key)
     # forgotten keys may be used again before the hourly task removes them
     forgotten = Q(created_at__lt=at - settings.IDEMPOTENCY_RETENTION) | Q(status=None, created_at__lt=at - ABANDONED)

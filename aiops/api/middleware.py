@@ -52,8 +52,12 @@ class RequestIdMiddleware:
         response["X-Request-ID"] = request_id
         request_metrics.observe(request, response.status_code, took)
         log.info(
-            "request", method=request.method, path=request.path[:512], status=response.status_code,
-            milliseconds=round(took * 1000, 1), caller=_caller(request),
+            "request",
+            method=request.method,
+            path=request.path[:512],
+            status=response.status_code,
+            milliseconds=round(took * 1000, 1),
+            caller=_caller(request),
         )
         return response
 

@@ -41,8 +41,11 @@ class Accepts(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`answer` is the envelope of success (`status`, in some cases one of `also`), `media_type` set where it is not JSON; `refusals` are statuses beside those
-    that every endpoint may answer; `query` documents parameters beside `namespace`, paging and filters (name -> schema)."""
+    """`answer` is the envelope of success (`status`, in some cases one of `also`), `media_type` set where it is not JSON.
+
+    `refusals` are statuses beside those that every endpoint may answer; `query` documents parameters beside `namespace`,
+    paging and filters (name -> schema).
+    """
 
     answer: type[Envelope] | None = None
     role: Role = Role.VIEWER
@@ -128,9 +131,7 @@ def creation(*, body: type[Body], **facts: Any) -> Callable[[Handler], Handler]:
 
 def replacement(*, body: type[Body], **facts: Any) -> Callable[[Handler], Handler]:
     """`PUT /<things>/{name}`: method(self, row, sent) with the members that were sent (merge, RB-3)."""
-    described = Operation(
-        **{"role": Role.ADMIN, "body": body, "refusals": (404, 409), "names_object": True, **facts}
-    )
+    described = Operation(**{"role": Role.ADMIN, "body": body, "refusals": (404, 409), "names_object": True, **facts})
 
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)

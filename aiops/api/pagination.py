@@ -42,7 +42,12 @@ def _integer(query: Mapping[str, Any], name: str, default: int, fields: dict[str
     text = query.get(name) or ""
     if not text:
         return default
-    if text.isascii() and text.isdigit() and len(text.lstrip("0")) <= DIGITS_MAX and 1 <= int(text[-DIGITS_MAX - 1:]) <= PAGE_MAX:
+    if (
+        text.isascii()
+        and text.isdigit()
+        and len(text.lstrip("0")) <= DIGITS_MAX
+        and 1 <= int(text[-DIGITS_MAX - 1 :]) <= PAGE_MAX
+    ):
         return int(text)
     fields[name] = [f"Must be an integer from 1 to {PAGE_MAX}."]
     return default

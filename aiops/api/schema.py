@@ -62,11 +62,15 @@ def parameter(name: str, where: str, description: str, schema: Schema, *, requir
 
 
 REQUEST_ID = parameter(
-    "X-Request-ID", "header", "Chosen by the client to find the request in the server's log",
+    "X-Request-ID",
+    "header",
+    "Chosen by the client to find the request in the server's log",
     {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
 )
 IDEMPOTENCY_KEY = parameter(
-    "Idempotency-Key", "header", "A repetition with the same key within 24 h gets the first answer and changes nothing",
+    "Idempotency-Key",
+    "header",
+    "A repetition with the same key within 24 h gets the first answer and changes nothing",
     {"type": "string", "pattern": "^[\\x21-\\x7e]{1,128}$"},
 )
 IF_MATCH = parameter(
@@ -168,7 +172,9 @@ class AutoSchema(BaseAutoSchema):
 
     def _map_serializer_field(self, field: Any, direction: Any, bypass_extensions: bool = False) -> Any:
         # an optional member of a body may be null, which means absent (X9.20)
-        nullable = field.allow_null or (direction == "request" and not field.required and isinstance(field.parent, Body))
+        nullable = field.allow_null or (
+            direction == "request" and not field.required and isinstance(field.parent, Body)
+        )
         if isinstance(field, EnumField):
             ref = self._enum(field.enum)
             return {"oneOf": [ref, {"type": "null"}]} if nullable else ref

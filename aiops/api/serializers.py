@@ -39,9 +39,17 @@ Rendered = dict[str, Any]
 Getter = Callable[[Any], Any]
 # the renderer writes these values as the contract wants them, so no field has to touch them
 PASSED_THROUGH = (
-    serializers.CharField, serializers.IntegerField, serializers.BooleanField, serializers.ChoiceField,
-    serializers.DateTimeField, serializers.DateField, serializers.ListField, serializers.DictField,
-    serializers.JSONField, serializers.UUIDField, serializers.ReadOnlyField,
+    serializers.CharField,
+    serializers.IntegerField,
+    serializers.BooleanField,
+    serializers.ChoiceField,
+    serializers.DateTimeField,
+    serializers.DateField,
+    serializers.ListField,
+    serializers.DictField,
+    serializers.JSONField,
+    serializers.UUIDField,
+    serializers.ReadOnlyField,
 )
 
 
@@ -55,7 +63,11 @@ class SnakeSources(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         found = super().get_fields()
         for name, field in found.items():
-            if field.source is None and not isinstance(field, serializers.SerializerMethodField) and snake(name) != name:
+            if (
+                field.source is None
+                and not isinstance(field, serializers.SerializerMethodField)
+                and snake(name) != name
+            ):
                 field.source = snake(name)
         return found
 

@@ -285,7 +285,9 @@ class ResourceViewSet(ViewSetMixin, ApiView):
     def deleted(self, row: Any) -> Response:
         namespace = getattr(row, "namespace", "")
         what = self.document.KIND
-        return Response(deleted_document(what=what, name=row.name, namespace=namespace, at=self.now, by=self.actor.name))
+        return Response(
+            deleted_document(what=what, name=row.name, namespace=namespace, at=self.now, by=self.actor.name)
+        )
 
     @staticmethod
     def etag(row: Any) -> dict[str, str]:

@@ -16,7 +16,17 @@ CHOSEN = ("role", "description", "owner", "namespaces", "clusters", "expires_at"
 class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
     """A key is shown once, right after it was made; from then on it can only be revoked."""
 
-    list_display = ("prefix", "role", "description", "owner", "source", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_display = (
+        "prefix",
+        "role",
+        "description",
+        "owner",
+        "source",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
     list_filter = ("role", "source")
     search_fields = ("prefix", "description", "owner")
     actions = ("revoke_keys",)
@@ -32,8 +42,13 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         row, key = services.create(
-            role=Role(obj.role), at=timezone.now(), description=obj.description, owner=obj.owner,
-            expires_at=obj.expires_at, namespaces=obj.namespaces, clusters=obj.clusters,
+            role=Role(obj.role),
+            at=timezone.now(),
+            description=obj.description,
+            owner=obj.owner,
+            expires_at=obj.expires_at,
+            namespaces=obj.namespaces,
+            clusters=obj.clusters,
         )
         obj.pk, obj.prefix = row.pk, row.prefix
         self.message_user(request, f"The key, shown this once: {key}", messages.WARNING)

@@ -32,7 +32,6 @@ ENTRY = "api-keys"  # name of the list inside the operator's configuration objec
 Stamp = tuple[int, int, int]
 
 
-
 @dataclass
 class Look:
     """When this process looked at the file (monotonic clock), and what stamp it imported."""
@@ -116,8 +115,13 @@ def synchronize(records: list[Any], *, at: datetime) -> None:
             log.warning("API key file: %s… exists already outside the file, record skipped", row.prefix)
             continue
         ApiKey.objects.filter(digest=digest).update(
-            role=row.role, description=row.description, owner=row.owner, expires_at=row.expires_at,
-            namespaces=row.namespaces, clusters=row.clusters, revoked_at=None,
+            role=row.role,
+            description=row.description,
+            owner=row.owner,
+            expires_at=row.expires_at,
+            namespaces=row.namespaces,
+            clusters=row.clusters,
+            revoked_at=None,
         )
     ApiKey.objects.bulk_create([row for digest, row in wanted.items() if digest not in stored], ignore_conflicts=True)
     ApiKey.objects.filter(source=Source.FILE, revoked_at=None).exclude(digest__in=wanted).update(revoked_at=at)

@@ -21,7 +21,6 @@ FRESH = 3.0  # seconds
 CAPACITY = 10_000  # remembered keys; a process that meets more starts anew
 
 
-
 @dataclass
 class Memory:
     """What this process remembers; times are of the monotonic clock."""

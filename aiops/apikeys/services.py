@@ -74,8 +74,14 @@ def create(
     """Make a key. The second value is the key itself, which exists nowhere else and is shown once."""
     key = ISSUED_PREFIX + "".join(secrets.choice(ALPHABET) for _ in range(ISSUED_LENGTH))
     row = build(
-        key=key, role=role, at=at, description=description, owner=owner, expires_at=expires_at,
-        namespaces=namespaces, clusters=clusters,
+        key=key,
+        role=role,
+        at=at,
+        description=description,
+        owner=owner,
+        expires_at=expires_at,
+        namespaces=namespaces,
+        clusters=clusters,
     )
     row.save(force_insert=True)
     return row, key

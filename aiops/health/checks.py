@@ -24,7 +24,9 @@ def cors_origins(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def log_level(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if settings.LOG_LEVEL in LEVELS:
         return []
-    return [Error(f"AIOPS_LOG_LEVEL: {settings.LOG_LEVEL!r} is no level", hint=", ".join(sorted(LEVELS)), id="aiops.E002")]
+    return [
+        Error(f"AIOPS_LOG_LEVEL: {settings.LOG_LEVEL!r} is no level", hint=", ".join(sorted(LEVELS)), id="aiops.E002")
+    ]
 
 
 @register()

@@ -17,12 +17,21 @@ class TestObject:
 
         assert response["Content-Type"] == "application/json; charset=utf-8"
         assert response["ETag"] == '"1"'
-        common = {"name": "a", "namespace": "default", "uid": str(thing.uid), "labels": {"team": "docks"}, "annotations": {}}
+        common = {
+            "name": "a",
+            "namespace": "default",
+            "uid": str(thing.uid),
+            "labels": {"team": "docks"},
+            "annotations": {},
+        }
         assert response.json() == {
             "apiVersion": "v1",
             "kind": "Thing",
-            "metadata": common | {
-                "createdAt": "2027-04-12T12:00:00Z", "updatedAt": "2027-04-12T12:00:00Z", "resourceVersion": "1",
+            "metadata": common
+            | {
+                "createdAt": "2027-04-12T12:00:00Z",
+                "updatedAt": "2027-04-12T12:00:00Z",
+                "resourceVersion": "1",
                 "createdBy": "tests",
             },
             "resourceMeta": common | {"creationTimestamp": "2027-04-12T12:00:00Z"},
@@ -47,7 +56,10 @@ class TestObject:
             "kind": "Status",
             "metadata": {"name": "a", "namespace": "default"},
             "status": {
-                "code": 200, "message": "Thing deleted", "deletedAt": "2027-04-12T12:00:00Z", "deletedBy": "ada@example.com",
+                "code": 200,
+                "message": "Thing deleted",
+                "deletedAt": "2027-04-12T12:00:00Z",
+                "deletedBy": "ada@example.com",
             },
         }
 
@@ -55,14 +67,20 @@ class TestObject:
         make_runbook(name="a")
 
         assert viewer.get("/api/v1/things/a/story").json() == {
-            "apiVersion": "v1", "kind": "ThingStory", "metadata": {"name": "a"}, "lines": ["Undo the rollout"],
+            "apiVersion": "v1",
+            "kind": "ThingStory",
+            "metadata": {"name": "a"},
+            "lines": ["Undo the rollout"],
         }
 
 
 class TestList:
     def test_is_empty_but_whole(self, viewer):
         assert viewer.get("/api/v1/things").json() == {
-            "apiVersion": "v1", "kind": "ThingList", "metadata": {"totalCount": 0, "page": 1, "pageSize": 20}, "items": [],
+            "apiVersion": "v1",
+            "kind": "ThingList",
+            "metadata": {"totalCount": 0, "page": 1, "pageSize": 20},
+            "items": [],
         }
 
     def test_shows_unset_values_as_null(self, viewer):
@@ -82,8 +100,20 @@ class TestList:
 
 
 class TestPaging:
-    @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=x", "page=1.0", "page=9223372036854775808", "pageSize=0",
-                                       "pageSize=٣", "page=1e3", "page=%2B1"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "page=0",
+            "page=-1",
+            "page=x",
+            "page=1.0",
+            "page=9223372036854775808",
+            "pageSize=0",
+            "pageSize=٣",
+            "page=1e3",
+            "page=%2B1",
+        ],
+    )
     def test_malformed_is_400_with_the_name(self, viewer, query):
         response = viewer.get(f"/api/v1/things?{query}")
 
@@ -94,8 +124,11 @@ class TestPaging:
         for number in range(7):
             make_runbook(name=f"a{number}")
 
-        seen = [item["name"] for page in (1, 2, 3) for item in
-                viewer.get(f"/api/v1/things?page={page}&pageSize=3").json()["items"]]
+        seen = [
+            item["name"]
+            for page in (1, 2, 3)
+            for item in viewer.get(f"/api/v1/things?page={page}&pageSize=3").json()["items"]
+        ]
 
         assert seen == [f"a{number}" for number in range(7)]
 
@@ -127,9 +160,18 @@ class TestFilters:
 
         assert self.names(viewer, "category=OOMKill") == ["a"]
 
-    @pytest.mark.parametrize("query", ["category=x", "automated=yes", "since=yesterday", "until=2027-13-01",
-                                       "since=2027-04-13&until=2027-04-12", "from=2027-04-13&to=2027-04-12T23:59:59Z",
-                                       "since=20270412T000000Z"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "category=x",
+            "automated=yes",
+            "since=yesterday",
+            "until=2027-13-01",
+            "since=2027-04-13&until=2027-04-12",
+            "from=2027-04-13&to=2027-04-12T23:59:59Z",
+            "since=20270412T000000Z",
+        ],
+    )
     def test_invalid_values_are_400_with_the_name(self, viewer, query):
         response = viewer.get(f"/api/v1/things?{query}")
 
@@ -143,17 +185,20 @@ class TestFilters:
 
         assert self.names(viewer, f"automated={value}") == expected
 
-    @pytest.mark.parametrize(("query", "found"), [
-        ("since=2027-04-12T12:00:00Z", True),
-        ("from=2027-04-12T12:00:00Z&to=2027-04-12T12:00:00Z", True),
-        ("since=2027-04-12T14:00:00%2B02:00", True),
-        ("since=2027-04-12", True),
-        ("since=2027-04-12T12:00:00.5Z", False),
-        ("until=2027-04-12T12:00:00Z", True),
-        ("until=2027-04-12T11:59:59.9Z", False),
-        ("until=9999-12-31T23:59:59Z", True),
-        ("since=2027-01-01&from=2027-04-13", False),
-    ])
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("since=2027-04-12T12:00:00Z", True),
+            ("from=2027-04-12T12:00:00Z&to=2027-04-12T12:00:00Z", True),
+            ("since=2027-04-12T14:00:00%2B02:00", True),
+            ("since=2027-04-12", True),
+            ("since=2027-04-12T12:00:00.5Z", False),
+            ("until=2027-04-12T12:00:00Z", True),
+            ("until=2027-04-12T11:59:59.9Z", False),
+            ("until=9999-12-31T23:59:59Z", True),
+            ("since=2027-01-01&from=2027-04-13", False),
+        ],
+    )
     def test_bounds_are_inclusive_at_whole_seconds(self, viewer, query, found):
         make_runbook(name="a", created_at=NOON.replace(microsecond=700_000))
 

@@ -63,6 +63,8 @@ class TestAge:
 
 
 class TestPercent:
-    @pytest.mark.parametrize(("value", "expected"), [(0, "0%"), (32.49, "32%"), (32.5, "33%"), (0.5, "1%"), (100, "100%")])
+    @pytest.mark.parametrize(
+        ("value", "expected"), [(0, "0%"), (32.49, "32%"), (32.5, "33%"), (0.5, "1%"), (100, "100%")]
+    )
     def test_rounds_half_up(self, value, expected):
         assert format_percent(value) == expected

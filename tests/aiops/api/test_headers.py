@@ -74,18 +74,21 @@ class TestCors:
 
 
 class TestNegotiation:
-    @pytest.mark.parametrize(("accept", "html"), [
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
-        ("text/html", True),
-        ("text/html;q=0.5, application/json", False),
-        ("application/json, text/html", False),
-        ("text/html;q=0", False),
-        ("text/html;q=x, */*", False),
-        ("*/*", False),
-        ("", False),
-        ("text/plain", False),
-        ("application/xml", False),
-    ])
+    @pytest.mark.parametrize(
+        ("accept", "html"),
+        [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+            ("text/html", True),
+            ("text/html;q=0.5, application/json", False),
+            ("application/json, text/html", False),
+            ("text/html;q=0", False),
+            ("text/html;q=x, */*", False),
+            ("*/*", False),
+            ("", False),
+            ("text/plain", False),
+            ("application/xml", False),
+        ],
+    )
     def test_only_a_browser_prefers_html(self, accept, html):
         assert prefers_html(accept) is html
 
@@ -102,7 +105,13 @@ class TestBrowser:
     def test_gets_pages(self, admin):
         make_runbook(name="a")
 
-        for path in ("/api/v1/things", "/api/v1/things/a", "/api/v1/things/a/story", "/api/v1/", "/api/v1/things/a/note"):
+        for path in (
+            "/api/v1/things",
+            "/api/v1/things/a",
+            "/api/v1/things/a/story",
+            "/api/v1/",
+            "/api/v1/things/a/note",
+        ):
             response = admin.get(path, headers=self.HTML)
             assert response["Content-Type"].startswith("text/html"), path
             assert "cdn" not in response.content.decode().lower()
@@ -116,7 +125,9 @@ class TestBrowser:
         assert "X-RateLimit-Limit" in response
 
     def test_format_asks_for_json(self, viewer):
-        assert viewer.get("/api/v1/things?format=json", headers=self.HTML)["Content-Type"].startswith("application/json")
+        assert viewer.get("/api/v1/things?format=json", headers=self.HTML)["Content-Type"].startswith(
+            "application/json"
+        )
 
     def test_the_index_is_for_browsers_only(self, viewer):
         assert viewer.get("/api/v1/").status_code == 404

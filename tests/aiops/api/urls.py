@@ -168,4 +168,3 @@ urlpatterns = [*things, *aiops.urls.urlpatterns]
 handler400 = aiops.urls.handler400
 handler404 = aiops.urls.handler404
 handler500 = aiops.urls.handler500
-

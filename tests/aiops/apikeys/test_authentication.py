@@ -149,7 +149,9 @@ class TestIdentity:
     def test_is_owner_then_description_then_fingerprint(self, client, facts, expected):
         key = make_key(Role.ADMIN, **facts)
 
-        client.post(PATH, {"name": "a", "description": "d"}, content_type="application/json", headers={"X-API-Key": key})
+        client.post(
+            PATH, {"name": "a", "description": "d"}, content_type="application/json", headers={"X-API-Key": key}
+        )
 
         fingerprint = f"key:{hashlib.sha256(key.encode()).hexdigest()[:8]}"
         assert Runbook.objects.get().created_by == (expected or fingerprint)
@@ -179,7 +181,9 @@ class TestScope:
 
 class TestCommand:
     def test_prints_the_key_and_nothing_else(self, client, capsys):
-        call_command("createapikey", "--role", "operator", "--owner", "ci", "--namespace", "shop", "--expires", "2099-01-01")
+        call_command(
+            "createapikey", "--role", "operator", "--owner", "ci", "--namespace", "shop", "--expires", "2099-01-01"
+        )
 
         key = capsys.readouterr().out
         row = ApiKey.objects.get()

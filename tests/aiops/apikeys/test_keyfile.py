@@ -77,8 +77,11 @@ class TestImport:
         assert ApiKey.objects.get().role == "admin"
 
     def test_invalid_records_are_skipped(self, client, source, caplog):
-        look(source, ONE + '- {key: "", role: viewer}\n- {key: abc, role: king}\n- just text\n- {role: viewer}\n'
-                           "- {key: 5, role: viewer}\n- {key: zzz, role: viewer, owner: [1]}\n")
+        look(
+            source,
+            ONE + '- {key: "", role: viewer}\n- {key: abc, role: king}\n- just text\n- {role: viewer}\n'
+            "- {key: 5, role: viewer}\n- {key: zzz, role: viewer, owner: [1]}\n",
+        )
 
         assert status(client, "first-foreign-key") == 200
         assert ApiKey.objects.count() == 1

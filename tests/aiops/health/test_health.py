@@ -71,7 +71,9 @@ class TestMetrics:
         }
 
     def test_shows_what_apps_measure(self, client):
-        metrics.register(lambda: [metrics.Gauge("chatcli_operator_active_issues", "Open", ("namespace",), [(("shop",), 3)])])
+        metrics.register(
+            lambda: [metrics.Gauge("chatcli_operator_active_issues", "Open", ("namespace",), [(("shop",), 3)])]
+        )
 
         assert self.samples(client)[("chatcli_operator_active_issues", ("shop",))] == 3
 

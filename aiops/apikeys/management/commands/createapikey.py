@@ -24,7 +24,9 @@ class Command(BaseCommand):
         parser.add_argument("--role", required=True, choices=Role.values)
         parser.add_argument("--description", default="")
         parser.add_argument("--owner", default="", help="e-mail or login of the person or system behind the key")
-        parser.add_argument("--expires", type=moment, metavar="TIME", help="ISO 8601 date or time, UTC if it has no offset")
+        parser.add_argument(
+            "--expires", type=moment, metavar="TIME", help="ISO 8601 date or time, UTC if it has no offset"
+        )
         parser.add_argument("--namespace", action="append", default=[], help="allowed namespace, may be repeated")
         parser.add_argument("--cluster", action="append", default=[], help="allowed cluster, may be repeated")
 
