@@ -176,12 +176,11 @@ def _store(
     placed = [(incidents[key], members, previous.get(key)) for key, members in placement.taken.items()]
     if not placed:
         return
-    Anomaly.objects.bulk_create(
-        opening.anomaly(incident, news, at) for incident, members, _ in placed for news, _ in members
-    )
-    TimelineEvent.objects.bulk_create(
-        event for incident, members, _ in placed for event in opening.events(incident, members, at)
-    )
+    found = [
+        (incident, [opening.anomaly(incident, news, at) for news, _ in members]) for incident, members, _ in placed
+    ]
+    Anomaly.objects.bulk_create(row for _, rows in found for row in rows)
+    TimelineEvent.objects.bulk_create(event for incident, rows in found for event in opening.events(incident, rows, at))
     Decision.objects.bulk_create(
         row for incident, members, before in placed for row in opening.decisions(incident, members, before, at)
     )

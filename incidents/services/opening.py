@@ -12,7 +12,6 @@ from incidents.grouping import STARTS_AT, News, Verdict
 from incidents.models import Anomaly, Decision, Incident, TimelineEvent
 from incidents.observations import Observation, digest
 from incidents.risk import Graded
-from incidents.services import timeline
 from incidents.states import Severity
 
 Members = Sequence[tuple[News, Verdict]]
@@ -125,35 +124,44 @@ def anomaly(incident: Incident, news: News, at: datetime) -> Anomaly:
     )
 
 
-def event_count(members: Members) -> int:
+def event_count(members: Sequence[object]) -> int:
     return min(len(members), MAX_EVENTS)
 
 
-def events(incident: Incident, members: Members, at: datetime) -> list[TimelineEvent]:
+def events(incident: Incident, anomalies: Sequence[Anomaly], at: datetime) -> list[TimelineEvent]:
     """`event_count` Detections, one per new signal; the caller adds them to the incident's count."""
-    shown = members if len(members) <= MAX_EVENTS else members[: MAX_EVENTS - 1]
-    entries = [_detection(news.observation) for news, _ in shown]
-    if len(shown) < len(members):
-        more = len(members) - len(shown)
-        entries.append(_entry(members[-1][0].observation.origin, f"{more} more signals at the same time", ""))
-    return [timeline.event(incident, entry, at) for entry in entries]
+    shown = anomalies if len(anomalies) <= MAX_EVENTS else anomalies[: MAX_EVENTS - 1]
+    rows = [
+        _event(incident, row.origin, row.description, at, severity=row.severity, facts=_facts(row)) for row in shown
+    ]
+    if len(shown) < len(anomalies):
+        more = f"{len(anomalies) - len(shown)} more signals at the same time"
+        rows.append(_event(incident, anomalies[-1].origin, more, at))
+    return rows
 
 
-def _detection(observation: Observation) -> timeline.Entry:
-    facts = {
-        "signalType": observation.signal_type,
-        "resource": f"{observation.kind}/{observation.name}",
-        "object": f"{observation.object_kind}/{observation.object_name}" if observation.object_name else "",
-        "reason": observation.reason,
-    }
-    details = {name: value for name, value in facts.items() if value}
-    return _entry(observation.origin, _description(observation), graded(observation).severity, details)
-
-
-def _entry(origin: str, text: str, severity: str, details: Mapping[str, Any] | None = None) -> timeline.Entry:
-    return timeline.Entry(
-        type=TimelineEvent.Type.DETECTION, source=origin, message=text, severity=severity, details=details or {}
+def _event(
+    incident: Incident, origin: str, text: str, at: datetime, *, severity: str = "", facts: dict[str, str] | None = None
+) -> TimelineEvent:
+    return TimelineEvent(
+        incident=incident,
+        at=at,
+        type=TimelineEvent.Type.DETECTION,
+        source=origin,
+        message=text,
+        severity=severity,
+        details=facts or {},
     )
+
+
+def _facts(row: Anomaly) -> dict[str, str]:
+    facts = {
+        "signalType": row.signal_type,
+        "resource": f"{row.resource_kind}/{row.resource_name}",
+        "object": f"{row.object_kind}/{row.object_name}" if row.object_name else "",
+        "reason": row.reason,
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def decisions(incident: Incident, members: Members, previous: Previous | None, at: datetime) -> list[Decision]:
@@ -197,5 +205,5 @@ def _decision(
         rule=verdict.rule,
         verdict=verdict_word or WORDS[verdict.stage],
         reason=verdict.reason,
-        inputs=redact_details(dict(inputs)),
+        inputs=dict(inputs),
     )
