@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 
 logger = structlog.get_logger(__name__)
 
+MAX_PER_TRANSACTION = 50  # of a storm, the sweep finds the others as quickly as workers could take them
 PAUSE = 5.0  # seconds without nudges after a broker did not answer, so that a batch of them waits for it only once
 
 
@@ -24,7 +25,8 @@ def nudge(task: str, *, expires: float | None = None, **kwargs: Any) -> None:
 
     `expires`: seconds after which no worker shall take the message any more; a sweep sends the next one anyway.
     """
-    transaction.on_commit(lambda: _send(task, kwargs, expires))
+    if len(transaction.get_connection().run_on_commit) < MAX_PER_TRANSACTION:
+        transaction.on_commit(lambda: _send(task, kwargs, expires))
 
 
 def _send(task: str, kwargs: dict[str, Any], expires: float | None) -> None:
