@@ -199,7 +199,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 # A full prefetch makes the filesystem transport sleep for a polling interval, however fast the tasks are: one message at a
 # time would be two per second and thread. There is one worker only, so it takes nothing away from another one.
-CELERY_WORKER_PREFETCH_MULTIPLIER = 16 if CELERY_BROKER_URL == "filesystem://" else 1
+CELERY_WORKER_PREFETCH_MULTIPLIER = 16 if CELERY_BROKER_URL.startswith("filesystem:") else 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 600
