@@ -18,7 +18,7 @@ def measure() -> Iterable[Gauge]:
     took = (
         incidents.filter(state=IncidentState.RESOLVED, chaos_experiment="")
         .values_list("severity")
-        .annotate(Avg(F("resolved_at") - F("detected_at")))
+        .annotate(span=Avg(F("resolved_at") - F("detected_at")))
     )
     reports = PostMortem.objects.order_by().values_list("author").annotate(Count("pk"))
     return [
