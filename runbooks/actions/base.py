@@ -182,6 +182,10 @@ class Action(ABC):
         """Complaints about parameters that are fine alone but not together."""
         return {}
 
+    def required_action(self, target: Target, params: Mapping[str, str]) -> str:
+        """What a person has to do afterwards, where the action only contains the damage; empty where it repairs."""
+        return ""
+
     @abstractmethod
     def prepare(self, call: Call) -> Change:
         """Read the cluster and say what would change. Raises `ActionRefused` and the errors of the client."""

@@ -14,6 +14,7 @@ from runbooks.actions.base import (
     ParameterKind,
     PatchAction,
     Risk,
+    Target,
     annotation,
     controller_uid,
     listed,
@@ -41,6 +42,9 @@ class Scale(PatchAction):
         if int(params["replicas"]) == 0 and params.get("containment") != "true":
             return {"replicas": ['0 needs containment "true"']}
         return {}
+
+    def required_action(self, target: Target, params: Mapping[str, str]) -> str:
+        return f"Repair {target} and scale it up again" if int(params["replicas"]) == 0 else ""
 
     def edit(self, call: Call, current: dict[str, Any]) -> Change:
         params = normalize(call.params)

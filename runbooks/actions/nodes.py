@@ -1,5 +1,6 @@
 """Actions on nodes: cordon and uncordon."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from runbooks.actions.base import (
@@ -37,6 +38,10 @@ class CordonNode(NodeAction):
     """No new pods on the node; those that run there stay."""
 
     name = "CordonNode"
+
+    def required_action(self, target: Target, params: Mapping[str, str]) -> str:
+        # on behalf of a workload it is a means; for the node itself it only keeps pods away from the trouble
+        return f"Repair {target} and uncordon it" if target.kind == "Node" else ""
 
     def edit(self, call: Call, current: dict[str, Any]) -> Change:
         node = current["metadata"]["name"]

@@ -239,7 +239,7 @@ def _succeed(row: RemediationPlan, sample: verification.Sample, at: datetime) ->
     text = f"{row.target_kind}/{row.target_name} is healthy: {sample.reason}"
     row.change(evidence=telling.evidence(row, "health_check", text, at=at), updated_at=at)
     _tell_verification(row, text, "passed", at)
-    outcomes.complete(row, result=_result(row), required_action=_required_action(row), at=at)
+    outcomes.complete(row, result=_result(row), required_action=verification.required_action(row), at=at)
 
 
 def _tell_verification(row: RemediationPlan, text: str, result: str, at: datetime) -> None:
@@ -251,15 +251,6 @@ def _result(row: RemediationPlan) -> str:
     done = row.steps.filter(state=StepState.COMPLETED).exclude(action_type="").values_list("output", flat=True)
     texts = [text.splitlines()[0] for text in done if text]
     return f"Verified healthy after: {'; '.join(texts)}" if texts else "Verified healthy; nothing had to be changed"
-
-
-def _required_action(row: RemediationPlan) -> str:
-    """What a person has to do when the workload was only silenced; empty when it was repaired."""
-    silenced = any(step.params.get("containment") == "true" for step in row.steps.filter(state=StepState.COMPLETED))
-    if not silenced:
-        return ""
-    replicas = (row.preflight_snapshot or {}).get("replicas")
-    return f"Repair {row.target_kind}/{row.target_name} and scale it back to {replicas} replicas"
 
 
 # --- going back ------------------------------------------------------------------------------------------------------------

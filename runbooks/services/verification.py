@@ -17,7 +17,7 @@ from aiops.clients.errors import ClientError
 from federation import services as federation
 from incidents.services import correlation
 from runbooks import health
-from runbooks.actions import ActionRefused, Target
+from runbooks.actions import ACTIONS, ActionRefused, Target
 from runbooks.actions.base import read
 from runbooks.actions.selectors import pods_of
 from runbooks.models import RemediationPlan
@@ -44,8 +44,8 @@ class Sample:
 def take(plan: RemediationPlan) -> Sample:
     """Look at the workload and at the signals. Never raises for the cluster's sake: unknown is not good."""
     sample = look(plan)
-    if not sample.good:
-        return sample
+    if not sample.good or required_action(plan):
+        return sample  # what is only contained goes on to show its signals
     reason = ""
     if _restarted(plan.verification.get("restarts") or {}, sample.restarts):
         reason = "containers were restarted since the look before"
@@ -63,9 +63,25 @@ def look(plan: RemediationPlan) -> Sample:
         pods = pods_of(client, obj)
     except (ClientError, ActionRefused) as error:
         return Sample(False, f"unknown: {error.message}")
-    verdict, restarts = health.of(obj, pods), health.restarts(pods[:MAX_RESTART_PODS])
+    verdict = health.Health(True, "contained", 1.0) if _is_cordoned(plan, obj) else health.of(obj, pods)
+    restarts = health.restarts(pods[:MAX_RESTART_PODS])
     deadline = int((obj.get("spec") or {}).get("progressDeadlineSeconds") or 0) if obj["kind"] == "Deployment" else 0
     return Sample(verdict.ok, verdict.reason, verdict.score, restarts, deadline)
+
+
+def required_action(plan: RemediationPlan) -> str:
+    """What a person has to do when the plan only contained the damage; empty when it repaired."""
+    target = preflight.target_of(plan)
+    for step in plan.steps.filter(state=StepState.COMPLETED).exclude(action_type=""):
+        action = ACTIONS.get(step.action_type)
+        if action is not None and (text := action.required_action(target, step.params)):
+            return text
+    return ""
+
+
+def _is_cordoned(plan: RemediationPlan, obj: Mapping[str, Any]) -> bool:
+    """A sick node that was to be cordoned need not get well to be contained."""
+    return obj["kind"] == "Node" and bool((obj.get("spec") or {}).get("unschedulable")) and bool(required_action(plan))
 
 
 def verified_object(plan: RemediationPlan) -> Target:

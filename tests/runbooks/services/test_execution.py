@@ -15,6 +15,7 @@ from tests.conftest import NOON
 from tests.factories import STEP, make_anomaly
 from tests.runbooks.services.stage import Driver, analyzed_incident, cluster_row, runbook
 from tests.runbooks.simulated import deployment, image_of, is_crashing, settled
+from tests.threads import at_once, postgresql_only
 
 pytestmark = pytest.mark.django_db
 
@@ -145,7 +146,20 @@ class TestAdvance:
 
         incident = Incident.objects.get()
         assert (incident.state, incident.requires_human_action) == ("Contained", True)
-        assert "scale it back to 3 replicas" in incident.required_action
+        assert incident.required_action == "Repair Deployment/checkout and scale it up again"
+
+    def test_a_sick_node_is_contained_by_cordoning_it(self, simulated, row):
+        simulated.lose_node("node-2")
+        runbook("CordonNode")
+        driver = planned(row, resource_kind="Node", resource_name="node-2", namespace="default")
+
+        driver.until("Verifying")
+        driver.looked_at()
+        driver.until("Completed")
+
+        incident = Incident.objects.get()
+        assert incident.state == "Contained"
+        assert incident.required_action == "Repair Node/node-2 and uncordon it"
 
     def test_a_finished_plan_is_left_alone(self, row):
         runbook("RestartDeployment")
@@ -392,3 +406,30 @@ class TestCancel:
 
         assert found == [plan.pk]
         assert plan.approval.state == "Expired"
+
+
+class TestTwoWorkers:
+    pytestmark = pytest.mark.django_db(transaction=True)
+
+    def test_do_every_step_once(self, simulated, row):
+        postgresql_only()
+        runbook("RestartDeployment")
+        driver = planned(row)
+        driver.until("Executing")
+        simulated.clear_requests()
+
+        at_once(4, lambda n: execution.advance(plan_id=driver.plan.pk, at=driver.at, holder=f"worker-{n}"))
+        driver.until("Verifying")
+
+        written = [query for method, _, query in simulated.requests if method == "PATCH" and "dryRun" not in query]
+        assert len(written) == 1
+
+
+class TestQueries:
+    def test_a_sample_costs_a_fixed_number(self, row, django_assert_max_num_queries):
+        runbook("RestartDeployment")
+        driver = planned(row)
+        driver.until("Verifying")
+
+        with django_assert_max_num_queries(15):
+            driver.step()
