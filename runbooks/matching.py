@@ -34,9 +34,17 @@ CATEGORY_SIGNALS: dict[str, frozenset[str]] = {
     "custom": frozenset(),
 }
 
-# symptoms that another signal of the same workload explains: the cause leads, whatever came first
-SYMPTOMS = frozenset({"crashloop_backoff", "pod_restart", "pod_not_ready", "deploy_failing", "error_rate", "latency"})
-CAUSES = ("oom_kill", "image_pull_error", "node_not_ready", "disk_pressure", "pvc_pending")
+# symptoms that another signal of the same workload may explain: of these the more telling one leads, whatever came first
+SYMPTOMS = frozenset(
+    {
+        *("crashloop_backoff", "pod_restart", "pod_not_ready", "deploy_failing", "container_terminated_error"),
+        *("liveness_probe_failing", "error_rate", "latency"),
+    }
+)
+TELLING = (
+    *("oom_kill", "image_pull_error", "node_not_ready", "disk_pressure", "pvc_pending"),
+    *("crashloop_backoff", "deploy_failing"),
+)
 
 # the parts of the score; the best of each together make 1
 SIGNAL, OTHER_SIGNAL, CATEGORY, OTHER_CATEGORY = 0.45, 0.35, 0.25, 0.2
@@ -75,7 +83,8 @@ class Facts:
     def leading(self) -> str:
         """The signal that says most about what is wrong."""
         if self.signal_type in SYMPTOMS:
-            return next((cause for cause in CAUSES if cause in self.signals), self.signal_type)
+            known = self.signals | {self.signal_type}
+            return next((signal for signal in TELLING if signal in known), self.signal_type)
         return self.signal_type
 
     @property

@@ -72,12 +72,21 @@ class TestRank:
 
         assert [match.runbook.name for match in rank([other, leading], FACTS)] == ["leading", "other"]
 
-    def test_a_cause_leads_over_its_symptom(self) -> None:
-        facts = replace(FACTS, signal_type="crashloop_backoff", signals=frozenset({"crashloop_backoff", "oom_kill"}))
-        rollback = Book("rollback", category="crashloop", trigger={"signalType": "crashloop_backoff"})
-        memory = Book("memory", trigger={"signalType": "oom_kill"})
+    @pytest.mark.parametrize(
+        ("first", "others", "leading"),
+        [
+            ("crashloop_backoff", {"oom_kill"}, "oom_kill"),
+            ("deploy_failing", {"crashloop_backoff"}, "crashloop_backoff"),
+            ("pod_not_ready", {"deploy_failing", "pod_restart"}, "deploy_failing"),
+            ("pod_not_ready", set(), "pod_not_ready"),
+            ("job_failed", {"oom_kill"}, "job_failed"),
+        ],
+    )
+    def test_a_cause_leads_over_its_symptom(self, first: str, others: set[str], leading: str) -> None:
+        facts = replace(FACTS, signal_type=first, signals=frozenset({first, *others}))
+        books = [Book(signal, trigger={"signalType": signal}) for signal in (first, *others)]
 
-        assert [match.runbook.name for match in rank([rollback, memory], facts)] == ["memory", "rollback"]
+        assert rank(books, facts)[0].runbook.name == leading
 
 
 class TestJudge:
