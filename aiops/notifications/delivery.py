@@ -57,10 +57,10 @@ def deliver(*, notification: Notification, at: datetime) -> Notification.State |
     if not _claim(notification, at):
         return None
     try:
-        target = _send(notification, at)
+        _send(notification, at)
     except TransportError as error:
         return _failed(notification, error, at)
-    return _sent(notification, target, at)
+    return _sent(notification, at)
 
 
 def _claim(notification: Notification, at: datetime) -> bool:
@@ -75,7 +75,7 @@ def _claim(notification: Notification, at: datetime) -> bool:
     return bool(claimed)
 
 
-def _send(notification: Notification, at: datetime) -> str:
+def _send(notification: Notification, at: datetime) -> None:
     channel = notification.channel
     if channel is None or not channel.enabled:
         raise TransportError("the channel was removed or disabled", permanent=True)
@@ -83,6 +83,7 @@ def _send(notification: Notification, at: datetime) -> str:
     if transport is None:
         raise TransportError(f"there is no transport {channel.type}", permanent=True)
     secrets = secrets_of(channel)
+    notification.target = transport.target(channel.config, secrets)[:512]
     envelope = Envelope(
         key=notification.key,
         event=notification.event,
@@ -92,7 +93,6 @@ def _send(notification: Notification, at: datetime) -> str:
         sent_at=at,
     )
     transport.send(envelope, channel.config, secrets)
-    return transport.target(channel.config, secrets)
 
 
 def secrets_of(channel: Channel) -> dict[str, str]:
@@ -107,8 +107,7 @@ def secrets_of(channel: Channel) -> dict[str, str]:
 
 
 @transaction.atomic
-def _sent(notification: Notification, target: str, at: datetime) -> Notification.State:
-    notification.target = target[:512]
+def _sent(notification: Notification, at: datetime) -> Notification.State:
     # first what follows, then the row itself: everybody who changes both takes the incident's row first
     notification_sent.send(Notification, notification=notification, at=at)
     # not by version: a message that was put on hold while it was on its way has been sent all the same
@@ -119,7 +118,7 @@ def _sent(notification: Notification, target: str, at: datetime) -> Notification
 def _failed(notification: Notification, error: TransportError, at: datetime) -> Notification.State:
     reason = redact(error.message)[:1024]
     if error.permanent or notification.attempts >= MAX_ATTEMPTS:
-        _finish(notification, state=State.FAILED, due_at=None, last_error=reason)
+        _finish(notification, state=State.FAILED, due_at=None, target=notification.target, last_error=reason)
         logger.error(
             "notification_dead_letter",
             key=notification.key,
@@ -132,7 +131,7 @@ def _failed(notification: Notification, error: TransportError, at: datetime) -> 
     due_at = at + wait_before(notification.attempts, error.retry_after)
     # by version: who put it on hold meanwhile decides when it is due
     Notification.objects.filter(pk=notification.pk, version=notification.version).update(
-        last_error=reason, due_at=due_at, version=F("version") + 1
+        target=notification.target, last_error=reason, due_at=due_at, version=F("version") + 1
     )
     logger.warning("notification_delayed", key=notification.key, channel=notification.channel_name, reason=reason)
     return State.PENDING

@@ -51,6 +51,8 @@ def conclude(context: Context) -> Conclusion:
     advice = list(best.recommendations)
     if best.options and suggestion is None:
         advice.insert(0, "What could be done automatically was tried without success: a person has to decide.")
+    if suggestion and gitops(context):
+        advice.append(f"{gitops(context)}: make the change there too, or it is reverted.")
     evidence = _evidence(best, context)
     return Conclusion(
         text=_text(best, [other for _, other in ranked[1:]], context),
@@ -129,6 +131,12 @@ def blast_radius(context: Context) -> str:
     if context.services:
         parts.append(_count(len(context.services), "service"))
     return ", ".join(parts)
+
+
+def gitops(context: Context) -> str:
+    """Which tool keeps the workload as its repository or release says; empty when none does."""
+    manager = context.workload.managed_by if context.workload else ""
+    return f"{context.resource} is managed by {manager}" if manager else ""
 
 
 def cascade(context: Context) -> str:

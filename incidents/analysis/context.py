@@ -121,6 +121,7 @@ class Workload:
     conditions: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     templates: tuple[Template, ...] = ()
     deadline_seconds: int | None = None  # of a Job
+    managed_by: str = ""  # what reverts changes made past it: Argo CD, Flux, Helm
 
 
 @dataclass(frozen=True, slots=True)

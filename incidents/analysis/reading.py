@@ -14,6 +14,14 @@ from incidents.detectors.fields import Obj, integer, mapping, objects, parse_tim
 MAX_ENV = 200
 MAX_VALUE = 80
 REVISION = "deployment.kubernetes.io/revision"
+# label or annotation → the tool that keeps the object as its repository or release says
+MANAGERS = {
+    "argocd.argoproj.io/tracking-id": "Argo CD",
+    "argocd.argoproj.io/instance": "Argo CD",
+    "kustomize.toolkit.fluxcd.io/name": "Flux",
+    "helm.toolkit.fluxcd.io/name": "Flux",
+    "meta.helm.sh/release-name": "Helm",
+}
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
 
@@ -101,7 +109,17 @@ def workload(obj: Obj) -> Workload:
         },
         templates=templates(pod_template(obj)),
         deadline_seconds=integer(spec.get("activeDeadlineSeconds")) or None,
+        managed_by=managed_by(obj),
     )
+
+
+def managed_by(obj: Obj) -> str:
+    """ "Argo CD (shop)" and the like; empty when nobody but people changes the object."""
+    marks = {**fields.annotations(obj), **fields.labels(obj)}
+    for name, tool in MANAGERS.items():
+        if text(marks.get(name)):
+            return f"{tool} ({text(marks[name]).partition(':')[0][:63]})"
+    return ""
 
 
 def pod(obj: Obj) -> Pod:

@@ -134,6 +134,7 @@ def _columns(incident: Incident, context: Context, result: Conclusion, at: datet
         "related_events": conclusion.related_events(context),
         "evidence": [fact.as_json() for fact in result.evidence],
         "log_analysis": logs.summary(context.logs),
+        "gitops_context": conclusion.gitops(context),
         "cascade_analysis": conclusion.cascade(context),
         "blast_radius_prediction": conclusion.blast_radius(context),
         "generated_at": at,

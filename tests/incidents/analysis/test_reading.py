@@ -59,6 +59,12 @@ class TestWorkload:
     def test_knows_the_config_maps_it_reads(self):
         assert reading.config_maps(reading.pod_template(DEPLOYMENT)) == ["settings", "flags"]
 
+    def test_knows_the_tool_that_manages_it(self):
+        annotations = {"argocd.argoproj.io/tracking-id": "storefront:apps/Deployment:shop/checkout"}
+
+        assert reading.managed_by({"metadata": {"annotations": annotations}}) == "Argo CD (storefront)"
+        assert reading.managed_by(DEPLOYMENT) == ""
+
     def test_writes_its_selector_as_lists_take_it(self):
         assert reading.selector_text(DEPLOYMENT) == "app=checkout,tier in (web,api),!canary"
 

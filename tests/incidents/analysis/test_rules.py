@@ -288,6 +288,13 @@ class TestConclude:
         assert result.suggestions == ()
         assert "a person has to decide" in result.recommendations[0]
 
+    def test_warns_of_a_tool_that_reverts_changes(self):
+        workload = Workload("Deployment", "checkout", templates=(make_template(),), managed_by="Argo CD (shop)")
+
+        result = of("oom_kill", pods=(make_pod(**OOM),), workload=workload)
+
+        assert result.recommendations[-1].startswith("Deployment/checkout is managed by Argo CD (shop)")
+
     def test_lists_evidence_once_and_in_order(self):
         result = of("crashloop_backoff", pods=(make_pod(**CRASH),), logs=(make_log("panic: boom"),))
 
