@@ -151,6 +151,7 @@ class TestReview:
                 at=LATER,
             )
 
+        assert postmortem.feedback is not None
         assert postmortem.feedback["remediationAccuracy"] == 5
         assert postmortem.feedback["providedBy"] == PERSON.name
         assert postmortem.root_cause == "bug"
