@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runbooks.approval_rules import Facts, demand, next_opening
+from runbooks.approval_rules import Demand, Facts, demand, next_opening
 
 FACTS = Facts(
     severity="high",
@@ -26,10 +26,14 @@ class Policy:
     forbid_self_approval: bool = True
 
 
-def mode(*rules: dict[str, Any], **facts: Any) -> str:
-    found = demand([Policy(list(rules))], replace(FACTS, **facts))
+def demanded(policy: Policy, **facts: Any) -> Demand:
+    found = demand([policy], replace(FACTS, **facts))
     assert found is not None
-    return found.mode
+    return found
+
+
+def mode(*rules: dict[str, Any], **facts: Any) -> str:
+    return demanded(Policy(list(rules)), **facts).mode
 
 
 def test_without_policies_nothing_is_demanded():
@@ -38,14 +42,14 @@ def test_without_policies_nothing_is_demanded():
 
 def test_without_a_fitting_rule_the_default_mode_decides():
     assert mode() == "manual"
-    assert demand([Policy(default_mode="block")], FACTS).mode == "block"
+    assert demanded(Policy(default_mode="block")).mode == "block"
 
 
 def test_the_first_fitting_rule_decides():
     first = {"name": "a", "mode": "auto", "match": {"namespaces": ["media"]}}
     second = {"name": "b", "mode": "quorum", "requiredApprovers": 3, "requiredRole": "admin", "timeoutMinutes": 5}
 
-    found = demand([Policy([first, second])], FACTS)
+    found = demanded(Policy([first, second]))
 
     assert (found.mode, found.rule, found.required_approvers) == ("quorum", "b", 3)
     assert (found.required_role, found.timeout_minutes) == ("admin", 5)
@@ -108,7 +112,7 @@ def test_a_rule_that_cannot_be_understood_asks_a_person(rule):
 
 
 def test_rules_that_are_no_list_ask_a_person():
-    assert demand([Policy("nonsense")], FACTS).mode == "manual"
+    assert demanded(Policy("nonsense")).mode == "manual"
 
 
 MONDAY = datetime(2027, 4, 12, tzinfo=UTC)

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ CHECKOUT = Target("Deployment", "checkout", "shop")
 LIMITS = Limits(protected_namespaces=("kube-*", "argocd"))
 
 
-def rules(effect: Effect, **facts: object) -> list[str]:
-    values = {"automation": "auto", "target": CHECKOUT} | facts
+def rules(effect: Effect, **facts: Any) -> list[str]:
+    values: dict[str, Any] = {"automation": "auto", "target": CHECKOUT} | facts
     return [refusal.rule for refusal in refusals(effect, Facts(**values), LIMITS)]
 
 
@@ -21,7 +22,7 @@ def memory(wanted: str, current: str | None = "1Gi") -> Effect:
     return Effect(resources=(ResourceChange("web", "memory", "limits", before, quantities.parse(wanted)),))
 
 
-def node(number: int, **facts: object) -> Node:
+def node(number: int, **facts: Any) -> Node:
     return Node(f"node-{number}", **facts)
 
 

@@ -9,7 +9,7 @@ from aiops.simulator.embedded import SimulatedCluster
 from federation.models import Cluster
 from incidents.models import Incident
 from runbooks.models import RemediationPlan, Runbook
-from runbooks.services import execution
+from runbooks.services import execution, planning
 from tests.conftest import NOON
 from tests.factories import STEP, make_cluster, make_incident, make_insight, make_runbook
 
@@ -39,13 +39,22 @@ def runbook(action: str, *, params: dict[str, str] | None = None, **overrides: A
     return make_runbook(**{"steps": [step]} | overrides)
 
 
+def planned(incident: Incident) -> Any:
+    """The plan that is made for the incident."""
+    plan = planning.plan(incident=incident, at=NOON)
+    assert plan is not None
+    return plan
+
+
 class Driver:
     """Calls `advance` whenever the plan is due, on a clock that jumps from due time to due time."""
+
+    plan: Any  # read anew after every step; what a stage has filled in by then is what tests look at
 
     def __init__(self, plan: RemediationPlan, at: datetime = NOON) -> None:
         self.plan, self.at = plan, at
 
-    def step(self) -> RemediationPlan:
+    def step(self) -> Any:
         """One call, at the time at which the plan is due."""
         if self.plan.due_at is not None:
             self.at = max(self.at, self.plan.due_at)
@@ -53,10 +62,10 @@ class Driver:
         self.plan = RemediationPlan.objects.select_related("incident", "cluster").get(pk=self.plan.pk)
         return self.plan
 
-    def until(self, *states: str, most: int = 60) -> RemediationPlan:
+    def until(self, *states: str, most: int = 60) -> Any:
         return self.when(lambda plan: plan.state in states, most=most)
 
-    def when(self, holds: Callable[[RemediationPlan], bool], *, most: int = 60) -> RemediationPlan:
+    def when(self, holds: Callable[[RemediationPlan], bool], *, most: int = 60) -> Any:
         for _ in range(most):
             if holds(self.plan):
                 return self.plan

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from runbooks.services.asking import demand
 from runbooks.services.preflight import Findings
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_approval, make_cluster, make_incident, make_plan, make_runbook, make_step
-from tests.runbooks.services.stage import Driver, analyzed_incident, cluster_row, runbook
+from tests.runbooks.services.stage import Driver, analyzed_incident, cluster_row, planned, runbook
 from tests.runbooks.simulated import deployment, settled
 from tests.threads import at_once, postgresql_only
 
@@ -178,7 +179,7 @@ class TestRaces:
 
 
 class TestDemand:
-    def plan(self, **cluster) -> RemediationPlan:
+    def plan(self, **cluster) -> Any:
         incident = make_incident(cluster=make_cluster(**cluster), state="Remediating")
         return make_plan(incident=incident, runbook=make_runbook())
 
@@ -230,17 +231,14 @@ class TestDemand:
 class TestWaiting:
     @pytest.fixture
     def waiting(self, simulated) -> Driver:
-        from runbooks.services import planning
-
         settled(simulated)
         runbook("ScaleDeployment", params={"replicas": "5"}, approval_required=True)
-        plan = planning.plan(incident=analyzed_incident(cluster_row(simulated)), at=NOON)
-        driver = Driver(plan)
+        driver = Driver(planned(analyzed_incident(cluster_row(simulated))))
         driver.until("WaitingApproval")
         return driver
 
     def test_asks_with_all_that_a_person_needs(self, waiting):
-        approval = ApprovalRequest.objects.get()
+        approval: Any = ApprovalRequest.objects.get()
 
         assert approval.name == "APR-20270412-001"
         assert approval.action == "Scale Deployment/checkout from 3 to 5 replicas"

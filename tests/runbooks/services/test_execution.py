@@ -6,13 +6,15 @@ import pytest
 
 from aiops.audit.actor import SYSTEM
 from aiops.errors import Conflict
+from federation import services as federation
 from federation.models import Cluster
 from incidents.models import Incident, PostMortem
 from runbooks.actions import ACTIONS
 from runbooks.models import AutomationSwitch, PlanStep, RemediationPlan
-from runbooks.services import execution, leases, planning, preflight
+from runbooks.services import execution, leases, preflight
 from tests.conftest import NOON
 from tests.factories import STEP, make_anomaly
+from tests.runbooks.services import stage
 from tests.runbooks.services.stage import Driver, analyzed_incident, cluster_row, runbook
 from tests.runbooks.simulated import deployment, image_of, is_crashing, settled
 from tests.threads import at_once, postgresql_only
@@ -32,9 +34,7 @@ def row(simulated) -> Cluster:
 
 
 def planned(row: Cluster, **incident) -> Driver:
-    plan = planning.plan(incident=analyzed_incident(row, **incident), at=NOON)
-    assert plan is not None
-    return Driver(plan)
+    return Driver(stage.planned(analyzed_incident(row, **incident)))
 
 
 class TestAdvance:
@@ -108,7 +108,7 @@ class TestAdvance:
         assert plan.rollback_performed and "restored" in plan.rollback_result
         incident = Incident.objects.get()
         assert incident.state == "Analyzing"
-        assert incident.due_at > plan.completed_at
+        assert incident.due_at is not None and incident.due_at > plan.completed_at
 
     def test_escalates_when_somebody_else_changed_what_it_would_undo(self, simulated, row):
         runbook("ScaleDeployment", params={"replicas": "5"})
@@ -239,8 +239,9 @@ class TestInterruption:
         driver = planned(row)
         driver.until("Executing")
         plan = leases.claim(plan_id=driver.plan.pk, at=driver.at, holder="dead")
+        assert plan is not None and plan.cluster is not None
         step = plan.steps.get()
-        client = preflight.federation.connect(plan.cluster)
+        client = federation.connect(plan.cluster)
         call, action = preflight.call_for(plan, step, client), ACTIONS["ScaleDeployment"]
         change = action.prepare(call)
         step.move_to("Running", started_at=driver.at, snapshot=action.preview(call, change).snapshot)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from aiops.audit.actor import Actor, ActorKind
@@ -8,7 +10,7 @@ from runbooks.models import RemediationPlan, Runbook
 from runbooks.services import planning
 from tests.conftest import NOON
 from tests.factories import STEP, make_cluster, make_incident, make_plan, make_runbook
-from tests.runbooks.services.stage import analyzed_incident, runbook
+from tests.runbooks.services.stage import analyzed_incident, planned, runbook
 from tests.threads import at_once, postgresql_only
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +29,7 @@ class TestPlan:
         fitting = runbook("RollbackDeployment")
         make_runbook(category="disk")
 
-        plan = planning.plan(incident=incident, at=NOON)
+        plan = planned(incident)
 
         assert plan.runbook == fitting
         assert plan.name == f"remediation-{incident.name.lower()}-1"
@@ -95,7 +97,7 @@ class TestPlan:
             ]
         )
 
-        plan = planning.plan(incident=incident, at=NOON)
+        plan = planned(incident)
 
         made = Runbook.objects.get()
         assert plan.runbook == made
@@ -109,7 +111,7 @@ class TestPlan:
         digest = planning.digest_of(failed, planning.target_of(incident))
         make_plan(incident=incident, attempt=1, runbook=failed, state="Failed", actions_digest=digest)
 
-        plan = planning.plan(incident=incident, at=NOON)
+        plan = planned(incident)
 
         assert plan.runbook == other
 
@@ -138,7 +140,7 @@ class TestPlan:
 
 
 class TestRemediate:
-    def remediate(self, incident: Incident, name: str = "restart") -> RemediationPlan:
+    def remediate(self, incident: Incident, name: str = "restart") -> Any:
         return planning.remediate(incident=incident, runbook_name=name, requested_by="ines", actor=INES, at=NOON)
 
     def test_starts_the_named_runbook(self):
@@ -219,7 +221,7 @@ def test_a_plan_keeps_the_steps_as_the_runbook_had_them():
     ]
     runbook("wait", steps=steps)
 
-    look, act = planning.plan(incident=incident, at=NOON).steps.order_by("index")
+    look, act = planned(incident).steps.order_by("index")
 
     assert (look.action_type, look.command, look.timeout_seconds) == ("", "get pods", 30)
     assert (act.params, act.continue_on_failure, act.timeout_seconds) == ({"memoryLimit": "1Gi"}, True, 60)
