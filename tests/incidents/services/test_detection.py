@@ -91,7 +91,7 @@ class TestWellCluster:
         with CaptureQueriesContext(connection) as large:
             look(cluster)
 
-        assert len(large) == len(small)
+        assert _verbs(large) == _verbs(small)
 
 
 class TestSickWorkload:
@@ -327,6 +327,11 @@ class TestChangedCredentials:
 
         cluster.refresh_from_db()
         assert (cluster.phase, cluster.last_polled_at) == ("Pending", None)
+
+
+def _verbs(queries: CaptureQueriesContext) -> list[str]:
+    """What was asked, without the names of savepoints, which differ."""
+    return [query["sql"].partition(" ")[0] for query in queries]
 
 
 def _is_ready(simulated: SimulatedCluster) -> bool:
