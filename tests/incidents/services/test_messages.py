@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from aiops.audit.models import AuditEvent
+from aiops.errors import LostRace
 from aiops.notifications import delivery
 from aiops.notifications.models import Notification
 from incidents.models import Incident
@@ -14,6 +15,7 @@ from tests.conftest import NOON
 from tests.factories import make_incident
 from tests.incidents.actors import PERSON
 from tests.servers import HttpServer, http_server
+from tests.threads import at_once, postgresql_only
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -80,3 +82,26 @@ class TestSentMessages:
         assert AuditEvent.objects.get(event_type="notification_sent").correlation_id == incident.name
         assert Incident.objects.get(pk=incident.pk).timeline_count == incident.timeline.count()
         assert Notification.objects.get().target == "127.0.0.1"
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+class TestRace:
+    def test_delivery_and_snooze_do_not_block_each_other(self, server):
+        postgresql_only()
+        incidents = [make_incident(state="Analyzing") for _ in range(6)]
+        for incident in incidents:
+            lifecycle.escalate(incident=incident, reason="no way forward", at=NOON)
+
+        def work(number: int) -> object:
+            if number % 2:
+                return delivery.sweep(at=NOON)
+            incident = Incident.objects.get(pk=incidents[number // 2].pk)
+            return lifecycle.snooze(incident=incident, duration=HOUR, reason="known", actor=PERSON, at=NOON)
+
+        outcomes = at_once(8, work)
+
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        assert all(isinstance(failure, LostRace) for failure in failures)
+        ids = [request.headers["webhook-id"] for request in server.received]
+        assert len(ids) == len(set(ids))
