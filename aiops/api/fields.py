@@ -176,3 +176,11 @@ class NameField(TextField):
         options.setdefault("max_length", 253)
         super().__init__(**options)
         self.validators.append(SLUG)
+
+
+@extend_schema_field({"type": ["string", "null"]})
+class NullableText(serializers.Field[str, Any, str | None, Any]):
+    """An empty text in the database is unknown: null in the API (NUL-1)."""
+
+    def to_representation(self, value: str) -> str | None:
+        return value or None

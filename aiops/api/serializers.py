@@ -155,6 +155,13 @@ def _walk(row: Any, parts: list[str]) -> Any:
     return row
 
 
+class Stored(Shape):
+    """A JSON value that the database keeps in the contract's words: its members are camelCase there as well."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return serializers.Serializer.get_fields(self)
+
+
 # --- envelopes -----------------------------------------------------------------------------------------------------------
 
 

@@ -3,32 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
-from rest_framework import serializers
-
 from aiops.api.fields import BooleanField, EnumField, IntegerField, JsonField, ListField, MapField, TextField, TimeField
 from aiops.api.formats import format_duration
-from aiops.api.serializers import Shape
+from aiops.api.serializers import Stored
 from incidents.states import Severity
-
-
-class Stored(Shape):
-    """A stored object: its members are camelCase in the database as well."""
-
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        return serializers.Serializer.get_fields(self)
 
 
 def texts() -> Any:
     return ListField(child=TextField())
-
-
-@extend_schema_field({"type": ["string", "null"]})
-class NullableText(serializers.Field[str, Any, str | None, Any]):
-    """An empty text in the database is unknown: null in the API (NUL-1)."""
-
-    def to_representation(self, value: str) -> str | None:
-        return value or None
 
 
 def average_duration(seconds: float, count: int) -> str | None:

@@ -16,6 +16,7 @@ from aiops.api.fields import (
     JsonField,
     ListField,
     MapField,
+    NullableText,
     NumberField,
     TextField,
     TimeField,
@@ -34,7 +35,6 @@ from incidents.models import AIInsight, TimelineEvent
 from incidents.services.correlation import Receipt
 from incidents.services.lifecycle import LONGEST_SNOOZE
 from incidents.states import IncidentState, Severity, Source
-from runbooks.api.stored import NullableText
 
 Method = serializers.SerializerMethodField
 Row = Any  # an instance, or a dict of `values()`

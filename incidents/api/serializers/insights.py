@@ -1,8 +1,7 @@
 from rest_framework import serializers
 
-from aiops.api.fields import ListField, NumberField, TextField, TimeField
-from aiops.api.serializers import ObjectSerializer, Shape
-from runbooks.api.stored import NullableText, Stored
+from aiops.api.fields import ListField, NullableText, NumberField, TextField, TimeField
+from aiops.api.serializers import ObjectSerializer, Shape, Stored
 
 Method = serializers.SerializerMethodField
 

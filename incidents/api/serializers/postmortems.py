@@ -14,15 +14,15 @@ from aiops.api.fields import (
     IntegerField,
     JsonField,
     ListField,
+    NullableText,
     NumberField,
     TextField,
     TimeField,
 )
-from aiops.api.serializers import Body, Metadata, ObjectSerializer, Rendered, Shape
+from aiops.api.serializers import Body, Metadata, ObjectSerializer, Rendered, Shape, Stored
 from incidents.api.serializers.incidents import ResourceRef, person, read
 from incidents.models import PostMortem
 from incidents.states import PostMortemState, Severity
-from runbooks.api.stored import NullableText, Stored
 
 Method = serializers.SerializerMethodField
 Row = Any

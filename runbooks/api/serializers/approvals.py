@@ -14,6 +14,7 @@ from aiops.api.fields import (
     IntegerField,
     JsonField,
     MapField,
+    NullableText,
     NumberField,
     TextField,
     TimeField,
@@ -22,7 +23,6 @@ from aiops.api.serializers import Body, ObjectSerializer, Rendered, Shape
 from aiops.apikeys.roles import Role
 from incidents.states import Severity
 from runbooks.api import stored
-from runbooks.api.stored import NullableText
 from runbooks.models import ApprovalRequest
 from runbooks.states import ApprovalState
 

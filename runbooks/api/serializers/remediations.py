@@ -8,10 +8,10 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from aiops.api.fields import BooleanField, EnumField, IntegerField, JsonField, TextField, TimeField
+from aiops.api.fields import BooleanField, EnumField, IntegerField, JsonField, NullableText, TextField, TimeField
 from aiops.api.serializers import Body, Document, ObjectSerializer, Rendered, Shape
 from runbooks.api import stored
-from runbooks.api.stored import NullableText, average_duration
+from runbooks.api.stored import average_duration
 from runbooks.definitions import SCRIPT
 from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
 from runbooks.states import PlanState, StepState

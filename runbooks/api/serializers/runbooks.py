@@ -4,11 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from aiops.api.fields import BooleanField, EnumField, IntegerField, ListField, TextField, TimeField
+from aiops.api.fields import BooleanField, EnumField, IntegerField, ListField, NullableText, TextField, TimeField
 from aiops.api.serializers import Body, Document, Metadata, ObjectSerializer, Shape
 from incidents.states import Severity
 from runbooks.api import stored
-from runbooks.api.stored import NullableText, average_duration
+from runbooks.api.stored import average_duration
 from runbooks.models import Category
 
 Method = serializers.SerializerMethodField
