@@ -26,7 +26,8 @@ logger = structlog.get_logger(__name__)
 State = Notification.State
 MAX_ATTEMPTS = 8
 LEASE = timedelta(seconds=120)  # longer than any transport may take
-FIRST_WAIT = 10.0  # seconds, doubled with every attempt
+FIRST_WAIT = 10.0  # seconds
+GROWTH = 2.7  # so that the last of eight attempts comes an hour after the one before
 LONGEST_WAIT = 3_600.0
 BATCH = 200
 BUDGET = 20.0  # seconds of one sweep; what is left is due at the next one
@@ -144,7 +145,7 @@ def _finish(notification: Notification, **changes: Any) -> None:
 
 
 def wait_before(attempts: int, retry_after: float | None) -> timedelta:
-    """How long to wait after `attempts` failures: 10 s doubled up to an hour, a fifth of it by chance, or what we were told."""
-    wait = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
+    """How long to wait after `attempts` failures: 10 s, growing to an hour, up to a fifth less by chance, or what we were told."""
+    wait = min(FIRST_WAIT * GROWTH ** (attempts - 1), LONGEST_WAIT)
     wait *= 1 - random.random() / 5  # noqa: S311 - spreads retries, protects nothing
     return timedelta(seconds=max(wait, retry_after or 0.0))

@@ -232,3 +232,16 @@ class TestRace:
 
         assert sorted(map(str, outcomes)) == ["None"] * 5 + ["sent"]
         assert len(server.received) == 1
+
+
+class TestWaitBefore:
+    def test_grows_from_ten_seconds_to_an_hour(self):
+        waits = [delivery.wait_before(attempts, None).total_seconds() for attempts in range(1, delivery.MAX_ATTEMPTS)]
+
+        assert 8 <= waits[0] <= 10
+        assert 2_880 <= waits[-1] <= 3_600
+        assert waits == sorted(waits)
+
+    def test_is_what_the_receiver_asks_for_if_that_is_longer(self):
+        assert delivery.wait_before(1, 90.0) == timedelta(seconds=90)
+        assert delivery.wait_before(7, 1.0) > timedelta(seconds=1)
