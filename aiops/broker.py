@@ -20,7 +20,8 @@ SCHEME = "filesystem"
 
 
 class Channel(filesystem.Channel):
-    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:
+    # kombu's base classes disagree about the name of the second argument
+    def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override]
         name = f"{time_ns():020d}_{uuid.uuid4()}.{queue}.msg"  # consumers take them in the order of names
         try:
             with _whole(Path(self.data_folder_out), dumps(payload)) as written:

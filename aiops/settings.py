@@ -217,8 +217,11 @@ CELERY_TASK_ROUTES = {
 
 
 def _every(task: str, seconds: float) -> dict[str, object]:
-    """A schedule entry. A nudge that was not taken before the next one comes is worth nothing: it expires."""
-    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+    """A schedule entry. A nudge that was not taken before the next one comes is worth nothing: it expires.
+
+    Not too soon, though: a loaded machine that takes a second for a message would throw them all away.
+    """
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 10.0)}}
 
 
 _sweep = float(AIOPS_SWEEP_INTERVAL)
