@@ -80,6 +80,8 @@ class Incident(Resource):
             models.Index(fields=["state", "-detected_at", "name"], name="incident_by_state"),
             models.Index(fields=["namespace", "-detected_at", "name"], name="incident_by_namespace"),
             models.Index(fields=["severity", "-detected_at", "name"], name="incident_by_severity"),
+            models.Index(fields=["signal_type", "-detected_at", "name"], name="incident_by_signal"),
+            models.Index(fields=["cluster_name", "-detected_at", "name"], name="incident_by_cluster"),
             models.Index(fields=["resource_name", "-detected_at"], name="incident_by_resource"),
             models.Index(fields=["correlation_key", "-resolved_at"], name="incident_recurrence"),
             models.Index(fields=["correlation_id"], name="incident_by_correlation_id"),
