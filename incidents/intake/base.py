@@ -16,7 +16,7 @@ MAX_LABELS = 128
 MAX_TEXT = 4_096
 MAX_NAME = 253
 FIRING, RESOLVED = "firing", "resolved"
-NO_TIME_YEAR = 1  # Alertmanager sends the year 1 for "not yet"
+FIRST_YEAR = 1970  # Alertmanager sends the year 1 for "not yet"; nothing that runs now began before Unix time
 
 SEVERITIES = {
     "critical": Severity.CRITICAL,
@@ -134,7 +134,7 @@ def text(document: Mapping[str, Any], member: str, longest: int = MAX_TEXT) -> s
 
 
 def moment(document: Mapping[str, Any], member: str) -> datetime | None:
-    """A time; None when absent, null, empty or the year 1."""
+    """A time; None when absent, null, empty or before Unix time."""
     value = document.get(member)
     if value is None or value == "":
         return None
@@ -144,7 +144,7 @@ def moment(document: Mapping[str, Any], member: str) -> datetime | None:
         found = parse_time(value.strip())
     except ValueError as error:
         raise Malformed(member, "Must be an RFC 3339 time.") from error
-    return None if found.year <= NO_TIME_YEAR else found
+    return None if found.year < FIRST_YEAR else found
 
 
 def texts(document: Mapping[str, Any], member: str) -> dict[str, str]:
