@@ -123,7 +123,7 @@ def make_postmortem(**overrides: Any) -> PostMortem:
     return PostMortem.objects.create(**values | overrides)
 
 
-STEP = {
+STEP: dict[str, Any] = {
     "name": "undo",
     "description": "Go back to the previous revision",
     "action": "RollbackDeployment",

@@ -211,7 +211,7 @@ STEPS = st.lists(
     ),
     min_size=1,
     max_size=3,
-    unique_by=lambda step: step["name"].strip(),
+    unique_by=lambda step: str(step["name"]).strip(),
 )
 BODIES = st.fixed_dictionaries(
     {
