@@ -54,7 +54,7 @@ class Command(BaseCommand):
         if users.filter(is_superuser=True).exists() or ApiKey.objects.exists():
             return
         password = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(20))
-        users.create_superuser(username="admin", password=password)  # type: ignore[attr-defined]
+        users.create_superuser(username="admin", password=password)
         self.stdout.write("\nFirst start. These are shown once; keep them:")
         self.stdout.write(f"  console   admin / {password}")
         for role in Role:

@@ -18,7 +18,7 @@ def record(name: str = "INC-20270412-001", **overrides: object) -> AuditEvent:
         return services.record(services.Record(**values | overrides), at=NOON)[0]  # type: ignore[arg-type]
 
 
-def tamper(sql: str, *params: object) -> None:
+def tamper(sql: str, *params: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
 
