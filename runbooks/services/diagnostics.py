@@ -46,9 +46,10 @@ def run(*, client: KubernetesClient, command: str, target: Target) -> str:
 def _resolved(client: KubernetesClient, question: Diagnostic, target: Target) -> Diagnostic:
     """The same question with its placeholders filled in and its namespace set."""
     used = _placeholders(question)
-    others = {}
+    others, home = {}, target.namespace or "default"
     if used & {"POD", "CONTAINER"}:
         pod = sickest_pod(client, target)
+        home = pod["metadata"]["namespace"]  # the pods of a node live anywhere
         others = {"POD": pod["metadata"]["name"], "CONTAINER": pod["spec"]["containers"][0]["name"]}
     values = kubectl.values_for(kind=target.kind, name=target.name, namespace=target.namespace, **others)
 
@@ -57,7 +58,7 @@ def _resolved(client: KubernetesClient, question: Diagnostic, target: Target) ->
 
     reference = question.reference
     kind = fill(reference.kind)
-    namespace = "" if kind in kubectl.CLUSTER_WIDE else fill(reference.namespace) or target.namespace or "default"
+    namespace = "" if kind in kubectl.CLUSTER_WIDE else fill(reference.namespace) or home
     return Diagnostic(
         question.verb,
         Reference(kind, fill(reference.name), namespace),

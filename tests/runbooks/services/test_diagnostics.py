@@ -79,6 +79,9 @@ class TestRun:
     def test_shows_how_far_a_rollout_got(self, client: KubernetesClient) -> None:
         assert "of 3" in run(client, "rollout status deployment/$DEPLOYMENT")
 
+    def test_pods_of_a_node_live_in_any_namespace(self, client: KubernetesClient) -> None:
+        assert "namespace: shop" in run(client, "get pod $POD -o yaml", Target("Node", "node-1"))
+
     def test_an_unknown_object(self, client: KubernetesClient) -> None:
         with pytest.raises(NotFound):
             run(client, "get pod nothing")
