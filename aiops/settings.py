@@ -61,6 +61,9 @@ AIOPS_SWEEP_INTERVAL = env_int("AIOPS_SWEEP_INTERVAL", 5, minimum=1)  # seconds 
 AIOPS_RETRY_BACKOFF = env_int(
     "AIOPS_RETRY_BACKOFF", 30
 )  # seconds before the second attempt, doubled for each further one
+AIOPS_PLAN_LEASE = env_int(
+    "AIOPS_PLAN_LEASE", 180, minimum=5
+)  # seconds after which another worker takes over the plan of a worker that died
 AIOPS_MAX_ATTEMPTS = env_int("AIOPS_MAX_ATTEMPTS", 5, minimum=1)  # remediation attempts of an incident
 AIOPS_ALLOW_PRIVATE_ADDRESSES = env_bool("AIOPS_ALLOW_PRIVATE_ADDRESSES", EMBEDDED)
 AIOPS_KUBECONFIG = env_str("AIOPS_KUBECONFIG") or env_str("KUBECONFIG")

@@ -6,11 +6,14 @@ crash `applied` finds out whether it was made; `roll_back` restores what the sna
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
+
+import structlog
 
 from aiops import quantities
 from aiops.clients.kinds import KINDS
@@ -18,6 +21,8 @@ from aiops.clients.kubernetes import KubernetesClient
 from aiops.errors import Conflict
 from runbooks.actions import patches
 from runbooks.actions.patches import Edit
+
+logger = structlog.get_logger(__name__)
 
 PLAN = "aiops.io/plan"
 STEP = "aiops.io/step"
@@ -39,6 +44,16 @@ class ParameterKind(StrEnum):
 
 class NothingToChange(ActionRefused):
     """The object is already as the action would make it."""
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Objects come from outside: one of an unexpected shape is refused, never guessed at, and nothing is changed."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        logger.warning("object_not_understood", exc_info=True)
+        raise ActionRefused(f"The cluster's answer cannot be understood ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,9 @@ def _database_facts(circumstances: Circumstances) -> Facts:
         facts,
         plans_of_resource=recent.filter(target_key=plan.target_key).count(),
         plans_of_namespace=recent.filter(namespace=plan.namespace).count(),
-        failed_before=failed.exclude(pk=plan.pk).exists(),
+        # a person who starts it again has seen that it failed; and what a person stopped has not failed
+        failed_before=not circumstances.started_by_person
+        and failed.filter(cancel_requested_by="").exclude(pk=plan.pk).exists(),
     )
 
 
@@ -126,7 +128,8 @@ def _add_cluster_facts(client: KubernetesClient, change: Change, facts: Facts) -
         ready = frozenset(pod["metadata"]["name"] for pod in pods if is_ready(pod))
         facts = replace(facts, pods=len(pods), ready_pods=ready, budgets=_budgets(client, target.namespace, pods))
     if effect.replicas:
-        facts = replace(facts, most_autoscaled=_most_autoscaled(client, target))
+        autoscaler = autoscaler_of(client, target)
+        facts = replace(facts, most_autoscaled=int(autoscaler["maxReplicas"]) if autoscaler else None)
     if effect.resources or effect.cordons:
         facts = replace(facts, nodes=tuple(_node(item) for item in listed(client, "Node", None)))
     return facts
@@ -157,11 +160,15 @@ def _budgets(client: KubernetesClient, namespace: str, pods: Sequence[Mapping[st
     )
 
 
-def _most_autoscaled(client: KubernetesClient, target: Target) -> int | None:
+def autoscaler_of(client: KubernetesClient, target: Target) -> dict[str, Any] | None:
+    """The specification of the HorizontalPodAutoscaler of the target. Raises the errors of the client."""
+    if not target.namespace:
+        return None
     for item in listed(client, "HorizontalPodAutoscaler", target.namespace):
         reference = item["spec"].get("scaleTargetRef") or {}
         if (reference.get("kind"), reference.get("name")) == (target.kind, target.name):
-            return int(item["spec"]["maxReplicas"])
+            spec: dict[str, Any] = item["spec"]
+            return spec
     return None
 
 

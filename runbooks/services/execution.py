@@ -16,6 +16,7 @@ from aiops.audit.actor import Actor
 from aiops.clients.errors import ClientUnavailable
 from aiops.errors import Conflict, LostRace, Missing
 from aiops.nudges import nudge
+from federation.models import Cluster
 from incidents.models import Incident, TimelineEvent
 from incidents.services import timeline
 from incidents.states import IncidentState
@@ -40,6 +41,7 @@ ADVANCE = "runbooks.tasks.advance_plan"
 MAX_TRIES = 8  # calls in a row that the cluster does not answer, some five minutes
 LONGEST_WAIT = timedelta(seconds=60)
 WAITING_LOOK = timedelta(seconds=15)  # how often a plan that waits for a person looks whether it is still needed
+SLOT, SLOT_LOOK = "slot", timedelta(seconds=10)
 BY_ITSELF = "The workload recovered by itself before the plan was approved"
 OPEN_STEPS = [StepState.PENDING, StepState.PENDING_APPROVAL, StepState.RUNNING]
 
@@ -186,7 +188,23 @@ def _execute(plan: RemediationPlan, at: datetime) -> Due:
         changed = _changed_since_approval(plan)
         if changed:
             return _stop(plan, changed, Then.RETRY, at)
+        if not _take_slot(plan):
+            return at + SLOT_LOOK
     return running.run(plan, step, at)
+
+
+def _take_slot(plan: RemediationPlan) -> bool:
+    """Whether the cluster has room for one more plan at work; the slot is kept until the plan is finished."""
+    if plan.cluster_id is None or plan.verification.get(SLOT):
+        return True
+    with leases.held(plan) as row:
+        # whoever wants a slot locks the cluster's row, so that two cannot take the last one
+        cluster = Cluster.objects.select_for_update().get(pk=row.cluster_id)
+        working = RemediationPlan.objects.filter(cluster=cluster, verification__slot=True).exclude(state__in=TERMINAL)
+        if working.exclude(pk=row.pk).count() >= cluster.max_concurrent_remediations:
+            return False
+        row.change(verification=row.verification | {SLOT: True})
+    return True
 
 
 def _changed_since_approval(plan: RemediationPlan) -> str:

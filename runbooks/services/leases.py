@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
@@ -12,8 +13,10 @@ from aiops.errors import LostRace
 from runbooks.models import RemediationPlan
 from runbooks.states import TERMINAL
 
-# longer than any single call to a cluster may take; after it a plan whose worker died goes on elsewhere
-LEASE = timedelta(minutes=3)
+
+def lease() -> timedelta:
+    """Longer than any single call to a cluster may take; after it a plan whose worker died goes on elsewhere."""
+    return timedelta(seconds=settings.AIOPS_PLAN_LEASE)
 
 
 def claim(*, plan_id: int, at: datetime, holder: str) -> RemediationPlan | None:
@@ -22,7 +25,7 @@ def claim(*, plan_id: int, at: datetime, holder: str) -> RemediationPlan | None:
     taken = (
         RemediationPlan.objects.filter(free, pk=plan_id)
         .exclude(state__in=TERMINAL)
-        .update(leased_until=at + LEASE, lease_holder=holder)
+        .update(leased_until=at + lease(), lease_holder=holder)
     )
     return load(plan_id) if taken else None
 

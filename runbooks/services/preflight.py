@@ -14,7 +14,7 @@ from aiops.clients.kubernetes import KubernetesClient
 from federation import services as federation
 from runbooks import health, steps
 from runbooks.actions import ACTIONS, ActionRefused, Call, Change, Risk, Target
-from runbooks.actions.base import read
+from runbooks.actions.base import read, understood
 from runbooks.actions.selectors import pods_of
 from runbooks.models import PlanStep, RemediationPlan
 from runbooks.policy import Refusal
@@ -63,30 +63,33 @@ def look(plan: RemediationPlan, at: datetime) -> Findings:
         findings.problems.append("the incident belongs to no registered cluster")
     if findings.problems or plan.cluster is None:
         return findings
-    circumstances = _circumstances(plan, at)
-    findings.refused = envelope.blanket_refusals(circumstances=circumstances)
+    # as if it were approved: whether it has to be is what this look decides
+    here = circumstances(plan, approved=True, at=at)
+    findings.refused = envelope.blanket_refusals(circumstances=here)
     if findings.refused:
         return findings
     try:
         client = federation.connect(plan.cluster)
-        _look_at_target(plan, client, findings, at)
-        changes = _try_steps(plan, rows, client, circumstances, findings)
-        if not findings.reasons:
-            radius = blast_radius.measure(client=client, target=target_of(plan), changes=changes)
-            findings.radius = radius.document()
+        with understood():
+            _look_at_target(plan, client, findings, at)
+            changes = _try_steps(plan, rows, client, here, findings)
+            if not findings.reasons:
+                radius = blast_radius.measure(client=client, target=target_of(plan), changes=changes)
+                findings.radius = radius.document()
     except (ClientRefused, ActionRefused) as error:
         findings.problems.append(error.message)
     return findings
 
 
-def _circumstances(plan: RemediationPlan, at: datetime) -> envelope.Circumstances:
+def circumstances(plan: RemediationPlan, *, approved: bool, at: datetime) -> envelope.Circumstances:
+    """The plan in the terms of the safety envelope; it must have a cluster."""
     assert plan.cluster is not None
     return envelope.Circumstances(
         cluster=plan.cluster,
         target=target_of(plan),
         at=at,
         started_by_person=started_by_person(plan),
-        approved=True,  # whether it has to be is what this look decides
+        approved=approved,
         plan=plan,
     )
 
@@ -95,7 +98,7 @@ def _try_steps(
     plan: RemediationPlan,
     rows: list[PlanStep],
     client: KubernetesClient,
-    circumstances: envelope.Circumstances,
+    here: envelope.Circumstances,
     findings: Findings,
 ) -> list[Change]:
     """Every typed action against the cluster as it is now.
@@ -109,7 +112,7 @@ def _try_steps(
         action, call = ACTIONS[step.action_type], call_for(plan, step, client)
         try:
             change = action.prepare(call)
-            findings.refused += envelope.refusals(client=client, change=change, circumstances=circumstances)
+            findings.refused += envelope.refusals(client=client, change=change, circumstances=here)
             if not findings.refused:
                 action.preview(call, change)
         except VersionConflict:
@@ -129,7 +132,12 @@ def _look_at_target(plan: RemediationPlan, client: KubernetesClient, findings: F
     findings.target_version = str(obj["metadata"]["resourceVersion"])
     findings.generation = obj["metadata"].get("generation")
     findings.score = health.of(obj, pods_of(client, obj)).score
-    findings.snapshot = snapshot(obj, at)
+    findings.snapshot = snapshot(obj, at) | _autoscaling(client, target_of(plan))
+
+
+def _autoscaling(client: KubernetesClient, target: Target) -> dict[str, Any]:
+    autoscaler = envelope.autoscaler_of(client, target) or {}
+    return {"hpaMinReplicas": autoscaler.get("minReplicas"), "hpaMaxReplicas": autoscaler.get("maxReplicas")}
 
 
 def generation(plan: RemediationPlan) -> int | None:
@@ -155,8 +163,6 @@ def snapshot(obj: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         "replicas": spec.get("replicas"),
         "containerImages": {item["name"]: item.get("image", "") for item in containers},
         "containerResources": {item["name"]: _resources(item) for item in containers},
-        "hpaMinReplicas": None,
-        "hpaMaxReplicas": None,
         "capturedAt": format_time(at),
     }
     if obj["kind"] == "Node":

@@ -9,6 +9,7 @@ from aiops.states import change
 from federation import services as federation
 from incidents.models import TimelineEvent
 from runbooks.actions import ACTIONS, ActionRefused
+from runbooks.actions.base import understood
 from runbooks.models import PlanStep, RemediationPlan
 from runbooks.services import leases, preflight, telling
 from runbooks.states import StepState
@@ -46,7 +47,8 @@ def _was_applied(plan: RemediationPlan, step: PlanStep) -> bool:
     action = ACTIONS[step.action_type]
     try:
         call = preflight.call_for(plan, step, federation.connect(plan.cluster))
-        return action.applied(call, step.snapshot or {})
+        with understood():
+            return action.applied(call, step.snapshot or {})
     except (ClientRefused, ActionRefused):
         return False
 
@@ -61,7 +63,8 @@ def undo(plan: RemediationPlan, at: datetime) -> Undone:
             undone.texts.append(f"{step.name}: the cluster is not registered any more")
             continue
         try:
-            text = _undo_step(plan, step, federation.connect(plan.cluster))
+            with understood():
+                text = _undo_step(plan, step, federation.connect(plan.cluster))
         except NotFound:
             text = "the object is gone"  # nothing is left to restore
         except (ClientRefused, ActionRefused) as error:

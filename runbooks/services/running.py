@@ -17,6 +17,7 @@ from incidents.services import evidence
 from incidents.states import IncidentState
 from runbooks import kubectl, policy, steps
 from runbooks.actions import ACTIONS, Action, ActionRefused, Call, NothingToChange, Preview
+from runbooks.actions.base import understood
 from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
 from runbooks.services import diagnostics, envelope, leases, preflight, telling
 from runbooks.services.outcomes import Then
@@ -69,24 +70,14 @@ def _run_action(plan: RemediationPlan, step: PlanStep, at: datetime) -> datetime
 
 
 def _act(plan: RemediationPlan, step: PlanStep, action: Action, call: Call, at: datetime) -> datetime | None:
-    assert plan.cluster is not None
-    made = action.prepare(call)
-    refused = envelope.refusals(
-        client=call.client,
-        change=made,
-        circumstances=envelope.Circumstances(
-            cluster=plan.cluster,
-            target=call.target,
-            at=at,
-            started_by_person=preflight.started_by_person(plan),
-            approved=_is_approved(plan),
-            plan=plan,
-        ),
-    )
-    if refused:
+    circumstances = preflight.circumstances(plan, approved=_is_approved(plan), at=at)
+    with understood():
+        made = action.prepare(call)
+        refused = envelope.refusals(client=call.client, change=made, circumstances=circumstances)
+        preview = None if refused else action.preview(call, made)
+    if preview is None:
         _record(plan, refused, step, at)
         raise _Refused(refused)
-    preview = action.preview(call, made)
     if not _journal(plan, step, preview, at):
         return at
     outcome = action.execute(call, made)
@@ -103,7 +94,7 @@ def _is_overdue(step: PlanStep, at: datetime) -> bool:
     return (
         step.state == StepState.RUNNING
         and step.started_at is not None
-        and at - step.started_at > timedelta(seconds=step.timeout_seconds) + leases.LEASE
+        and at - step.started_at > timedelta(seconds=step.timeout_seconds) + leases.lease()
     )
 
 

@@ -5,7 +5,7 @@ before, none of the incident's signals is firing, and the cluster was looked at 
 spread over the soak time, and the plan is verified.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from federation import services as federation
 from incidents.services import correlation
 from runbooks import health
 from runbooks.actions import ACTIONS, ActionRefused, Target
-from runbooks.actions.base import read
+from runbooks.actions.base import read, understood
 from runbooks.actions.selectors import pods_of
 from runbooks.models import RemediationPlan
 from runbooks.services import preflight
@@ -59,10 +59,14 @@ def look(plan: RemediationPlan) -> Sample:
         return Sample(False, "the cluster is not registered any more")
     try:
         client = federation.connect(plan.cluster)
-        obj = read(client, verified_object(plan))
-        pods = pods_of(client, obj)
+        with understood():
+            obj = read(client, verified_object(plan))
+            return _judge(plan, obj, pods_of(client, obj))
     except (ClientError, ActionRefused) as error:
         return Sample(False, f"unknown: {error.message}")
+
+
+def _judge(plan: RemediationPlan, obj: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> Sample:
     verdict = health.Health(True, "contained", 1.0) if _is_cordoned(plan, obj) else health.of(obj, pods)
     restarts = health.restarts(pods[:MAX_RESTART_PODS])
     deadline = int((obj.get("spec") or {}).get("progressDeadlineSeconds") or 0) if obj["kind"] == "Deployment" else 0

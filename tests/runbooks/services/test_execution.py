@@ -9,11 +9,12 @@ from aiops.errors import Conflict
 from federation import services as federation
 from federation.models import Cluster
 from incidents.models import Incident, PostMortem
-from runbooks.actions import ACTIONS
+from runbooks.actions import ACTIONS, ActionRefused
+from runbooks.actions.base import understood
 from runbooks.models import AutomationSwitch, PlanStep, RemediationPlan
 from runbooks.services import execution, leases, preflight
 from tests.conftest import NOON
-from tests.factories import STEP, make_anomaly
+from tests.factories import STEP, make_anomaly, make_plan
 from tests.runbooks.services import stage
 from tests.runbooks.services.stage import Driver, analyzed_incident, cluster_row, runbook
 from tests.runbooks.simulated import deployment, image_of, is_crashing, settled
@@ -175,7 +176,7 @@ class TestAdvance:
 
         assert not execution.advance(plan_id=driver.plan.pk, at=NOON, holder="worker")
         assert driver.plan.pk not in execution.due(at=NOON)
-        assert driver.plan.pk in execution.due(at=NOON + leases.LEASE)
+        assert driver.plan.pk in execution.due(at=NOON + leases.lease())
 
 
 class TestEnvelope:
@@ -247,7 +248,7 @@ class TestInterruption:
         step.move_to("Running", started_at=driver.at, snapshot=action.preview(call, change).snapshot)
         if was_applied:
             action.execute(call, change)
-        driver.at += leases.LEASE
+        driver.at += leases.lease()
         return driver, step
 
     def test_what_was_done_is_not_done_again(self, simulated, row):
@@ -434,3 +435,40 @@ class TestQueries:
 
         with django_assert_max_num_queries(15):
             driver.step()
+
+
+class TestConcurrency:
+    def test_a_plan_waits_while_the_cluster_has_no_room(self, row):
+        Cluster.objects.update(max_concurrent_remediations=1)
+        other = make_plan(cluster=row, state="Verifying", verification={"slot": True})
+        runbook("RestartDeployment")
+        driver = planned(row)
+        driver.until("Executing")
+
+        driver.step()
+        waited = (driver.plan.state, driver.plan.due_at > driver.at)
+        RemediationPlan.objects.filter(pk=other.pk).update(state="Completed")
+        driver.until("Verifying")
+
+        assert waited == ("Executing", True)
+
+
+class TestStrangeAnswers:
+    def test_garbage_from_the_cluster_changes_nothing(self, simulated, row):
+        runbook("RestartDeployment")
+        driver = planned(row)
+        simulated.garbage("GET", count=3)
+
+        driver.step()
+        waited = driver.plan.state
+        driver.until("Verifying")
+
+        assert waited == "Pending"
+
+    def test_an_object_of_another_shape_is_refused(self, simulated, row):
+        def strange():
+            with understood():
+                return {}["spec"]
+
+        with pytest.raises(ActionRefused, match="cannot be understood"):
+            strange()
