@@ -33,6 +33,7 @@ DESCRIPTIONS = {
 }
 INTEGER: Schema = {"type": "integer"}
 STRING: Schema = {"type": "string"}
+TEXT: Schema = {"type": "string", "format": "binary"}  # not JSON: generated clients pass it through as it is
 
 
 def header(description: str, schema: Schema) -> Schema:
@@ -202,7 +203,7 @@ class AutoSchema(BaseAutoSchema):
         if operation.body is None:
             media = operation.body_media_type
             anything: Schema = {"type": "object"} if operation.accepts is Accepts.OBJECT else {}
-            text = {"type": "string"} if operation.accepts is Accepts.RAW else anything
+            text = TEXT if operation.accepts is Accepts.RAW else anything
             return {"content": {media: {"schema": text}}, "required": operation.accepts is not Accepts.OBJECT}
         serializer = operation.body(merge=True) if self.method == "PUT" else operation.body()
         if self.method == "PUT":
@@ -215,7 +216,7 @@ class AutoSchema(BaseAutoSchema):
 
     def _merge_schema(self, serializer: Any) -> Schema:
         """A PUT takes any subset: the same members, none required, under a name of its own."""
-        base = self._get_serializer_name(serializer, "request").removesuffix("Request")
+        base = self._get_serializer_name(serializer, "request").removesuffix("Request").removesuffix("Update")
         schema = dict(self._map_serializer(serializer, "request"))  # type: ignore[no-untyped-call]
         schema.pop("required", None)
         return self._component(f"{base}Update", schema, f"{base} update")
@@ -266,7 +267,7 @@ class AutoSchema(BaseAutoSchema):
         if operation.answer is not None and operation.media_type == "application/json":
             schema = self.resolve_serializer(operation.answer, "response").ref
         else:
-            schema = STRING if operation.media_type != "application/json" else {"type": "object"}
+            schema = TEXT if operation.media_type != "application/json" else {"type": "object"}
         return {**described, "content": {operation.media_type: {"schema": schema}}}
 
 

@@ -166,7 +166,7 @@ class Stored(Shape):
 
 
 class Metadata(Shape):
-    """`metadata` of an object. Subclass it for the kinds that show more."""
+    """What every object says about itself."""
 
     name = fields.TextField()
     namespace = fields.TextField()
@@ -252,7 +252,7 @@ class DeletedStatus(Shape):
 
 
 class Deleted(Document):
-    """The answer to a deletion (api.md 5.6)."""
+    """The answer to a deletion."""
 
     KIND = "Status"
 

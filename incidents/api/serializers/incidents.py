@@ -137,7 +137,7 @@ class SimilarIncidentItem(IncidentItem):
 
 
 class SimilarIncidents(Envelope):
-    """An `IncidentList` whose items say how similar they are; in OpenAPI it has a name of its own."""
+    """An `IncidentList` whose items say how similar they are."""
 
     KIND = "IncidentList"
 
@@ -173,7 +173,7 @@ class AnalysisResult(Shape):
 
 
 class IncidentStatus(Attention):
-    """Context: `now`, and `insight`, the newest one or None."""
+    # context: `now`, and `insight`, the newest one or None
 
     state = EnumField(IncidentState)
     riskScore = IntegerField(min_value=0, max_value=100)

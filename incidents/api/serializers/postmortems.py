@@ -43,7 +43,7 @@ def lasted(start: datetime, end: datetime | None, now: datetime) -> timedelta:
 
 
 class PostMortemItem(Shape):
-    """Context: `now`."""
+    # context: `now`
 
     name = TextField()
     namespace = TextField()
@@ -305,7 +305,7 @@ class PostMortemStatus(Shape):
 
 
 class PostMortemDocument(ObjectSerializer):
-    """Context: `now`."""
+    # context: `now`
 
     KIND = "PostMortem"
 

@@ -46,7 +46,7 @@ class StatusWord(models.TextChoices):
 
 
 class ApprovalItem(Shape):
-    """From a row of `values()`. Context: `now`."""
+    # from a row of `values()`; context: `now`
 
     name = TextField()
     namespace = TextField()
@@ -110,7 +110,7 @@ class ApprovalDecisionShape(Shape):
 
 
 class ApprovalStatus(Shape):
-    """Context: `now`."""
+    # context: `now`
 
     state = Method()
     status = Method()
@@ -173,7 +173,7 @@ class ApprovalRequestDocument(ObjectSerializer):
 
 
 class ApprovalDocument(ObjectSerializer):
-    """The answer to a decision: the same under another kind."""
+    """The request as it is after the decision."""
 
     KIND = "Approval"
 

@@ -45,7 +45,7 @@ def checkpoints(plan: RemediationPlan) -> list[Rendered]:
 
 
 class PlanItem(Shape):
-    """Fixed actions only: the mode in which a model decides step by step does not exist, so its members are constant."""
+    # fixed actions only: the mode in which a model decides step by step does not exist, so its members are constant
 
     name = TextField()
     namespace = TextField()
@@ -164,7 +164,7 @@ class RemediationSpec(Shape):
 
 
 class RemediationStep(Shape):
-    """Context: `waiting_for`, the name of the approval that the plan waits for."""
+    # context: `waiting_for`, the name of the approval that the plan waits for
 
     name = TextField()
     description = TextField()
