@@ -75,6 +75,11 @@ class Batch:
         return found | {key for news in self.news if (key := news.observation.parent_key)}
 
     @property
+    def may_open(self) -> bool:
+        """Whether an incident might have to be opened: information alone opens none."""
+        return any(not news.observation.informational for news in self.news)
+
+    @property
     def ended_incidents(self) -> set[int]:
         """Keys of incidents that lose an anomaly."""
         return {known.incident_id for known in self.ended.values()}

@@ -1,8 +1,8 @@
 """Makes a few incidents out of many observations.
 
-One batch is one transaction with a number of statements that does not depend on the size of the batch. Whoever may have to
-open an incident first takes the row that counts the day's incidents and only then looks again, so of ten workers who see the
-same thing at once one opens the incident and nine join it. Locks are taken in one order everywhere: the day's row, incidents
+One batch is one transaction with a number of statements that does not depend on the size of the batch. Whoever brings news
+first takes the row that counts the day's incidents and only then looks again, so of ten workers who see the same thing at once
+one opens the incident and nine find it open. Locks are taken in one order everywhere: the day's row, incidents
 by key, anomalies, the audit chain. What two days or a merge could still race is kept by unique constraints; the batch is then
 done once more.
 """
@@ -36,10 +36,6 @@ RECOVERED = "Recovered by itself: none of its signals is present any more"
 OPENED = Change(type=Type.DETECTION, message="Opened", action="incident.open", event_type="issue_created")
 
 
-class _Overtaken(Exception):
-    """An incident that we wanted to join was closed before we held it: a new one is needed after all."""
-
-
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a batch: the five counts add up to `received`, `outcomes` has one word per observation, in order."""
@@ -59,9 +55,9 @@ def observe(*, observations: Sequence[Observation], at: datetime, actor: Actor =
     if not observations:
         return Receipt()
     try:
-        return _observe(observations, at, actor, may_open=False)
-    except (IntegrityError, _Overtaken):
-        return _observe(observations, at, actor, may_open=True)
+        return _observe(observations, at, actor)
+    except IntegrityError:
+        return _observe(observations, at, actor)
 
 
 def firing(incident: Incident) -> QuerySet[Anomaly]:
@@ -70,10 +66,10 @@ def firing(incident: Incident) -> QuerySet[Anomaly]:
 
 
 @transaction.atomic
-def _observe(observations: Sequence[Observation], at: datetime, actor: Actor, *, may_open: bool) -> Receipt:
+def _observe(observations: Sequence[Observation], at: datetime, actor: Actor) -> Receipt:
     batch = grouping.sort_out(observations, _newest(observations))
     counter = None
-    if batch.news and (may_open or _would_open(batch)):
+    if batch.may_open:
         counter = sequences.lock(prefix="INC", at=at)
         # what others did while we waited for the counter is visible now
         batch = grouping.sort_out(observations, _newest(observations))
@@ -124,12 +120,6 @@ def _newest(observations: Iterable[Observation]) -> dict[str, Known]:
     return {row[0]: Known(*row[1:]) for row in rows.values_list("fingerprint", "pk", *columns)}
 
 
-def _would_open(batch: Batch) -> bool:
-    keys = Incident.objects.open().filter(correlation_key__in=batch.keys).order_by()
-    open_keys = set(keys.values_list("correlation_key", flat=True))
-    return bool(grouping.place(batch.news, open_keys).to_open(open_keys))
-
-
 def _lock(which: Q) -> list[Incident]:
     """Hold the open ones among these incidents; in order of their keys, as everybody does."""
     return list(Incident.objects.open().filter(which).order_by("pk").select_for_update()) if which else []
@@ -156,10 +146,8 @@ def _open(
     placement: Placement, by_key: Collection[str], counter: DailySequence | None, at: datetime
 ) -> tuple[dict[str, Incident], dict[str, opening.Previous]]:
     keys = placement.to_open(by_key)
-    if not keys:
+    if not keys or counter is None:  # without a counter there was nothing but information, which opens nothing
         return {}, {}
-    if counter is None:
-        raise _Overtaken
     previous = _previous(keys, at)
     names = sequences.take(counter, len(keys))
     rows = Incident.objects.bulk_create(
