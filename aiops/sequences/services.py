@@ -15,8 +15,12 @@ def lock(*, prefix: str, at: datetime) -> DailySequence:
     """Take the day's row for this transaction. Whoever holds it is the only one who creates objects of the prefix."""
     assert connection.in_atomic_block, "numbers are taken inside the transaction that uses them"
     day = at.astimezone(UTC).date()
-    DailySequence.objects.bulk_create([DailySequence(prefix=prefix, day=day)], ignore_conflicts=True)
-    return DailySequence.objects.select_for_update().get(prefix=prefix, day=day)
+    locked = DailySequence.objects.select_for_update()
+    row = locked.filter(prefix=prefix, day=day).first()
+    if row is None:  # the first of the day
+        DailySequence.objects.bulk_create([DailySequence(prefix=prefix, day=day)], ignore_conflicts=True)
+        row = locked.get(prefix=prefix, day=day)
+    return row
 
 
 def take(sequence: DailySequence, count: int = 1) -> list[str]:
