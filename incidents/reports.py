@@ -130,20 +130,27 @@ def _executed(event: TimelineEvent) -> Json:
 
 
 def _remediation(facts: Facts) -> Json | None:
-    executed = [_executed(event) for event in facts.actions]
-    if not executed:
+    """What the last plan did; earlier attempts stand in `actionsExecuted`."""
+    if not facts.actions:
         return None
-    runbooks = [str(event.details["runbook"]) for event in facts.actions if event.details.get("runbook")]
-    results = {action["result"] for action in executed}
-    rolled_back = any(event.type == Type.ROLLBACK for event in facts.events)
-    result = (
-        "success" if results == {"success"} and not rolled_back else "partial" if "success" in results else "failed"
-    )
+    plan = facts.actions[-1].details.get("plan")
+    events = [event for event in facts.events if event.details.get("plan") == plan]
+    actions = [event for event in facts.actions if event in events]
+    runbooks = [str(event.details["runbook"]) for event in actions if event.details.get("runbook")]
     return {
         "runbook": runbooks[-1] if runbooks else facts.incident.runbook or None,
-        "steps": [event.message for event in facts.actions][:MAX_ITEMS],
-        "result": result,
+        "steps": [event.message for event in actions][:MAX_ITEMS],
+        "result": _result(events, [_executed(event)["result"] for event in actions]),
     }
+
+
+def _result(events: Sequence[TimelineEvent], results: Sequence[str]) -> str:
+    """`partial` when something worked but not all of it, or when it was undone or not verified in the end."""
+    checks = [event.details.get("result") for event in events if event.type == Type.VERIFICATION]
+    undone = any(event.type == Type.ROLLBACK for event in events) or (checks and checks[-1] == "failed")
+    if "success" not in results:
+        return "failed"
+    return "partial" if undone or "failed" in results else "success"
 
 
 def _action_items(facts: Facts, recommendations: Sequence[str]) -> list[Json]:

@@ -86,6 +86,7 @@ TITLES = {
     "incident_failed": "{resource}: automation gave up",
 }
 TERMINAL = frozenset({"incident_resolved"})
+RAISED = "incident_severity_raised"
 
 
 def message(incident: Incident, event: str, *, body: str, at: datetime) -> notifications.Message:
@@ -106,4 +107,5 @@ def message(incident: Incident, event: str, *, body: str, at: datetime) -> notif
         body=body,
         hold_until=incident.snooze_until if incident.snoozed(at) else None,
         terminal=event in TERMINAL,
+        occurrence=incident.severity if event == RAISED else "",  # a further rise is no repetition
     )

@@ -8,12 +8,13 @@ from aiops.audit.models import AuditEvent
 from aiops.errors import Conflict, Invalid, InvalidTransition, LostRace
 from aiops.notifications.models import Channel, Notification, Policy
 from incidents.models import Anomaly, Incident, PostMortem, TimelineEvent
-from incidents.services import lifecycle
+from incidents.services import correlation, lifecycle
 from incidents.signals import incident_acknowledged, incident_escalated, incident_resolved
-from incidents.states import INCIDENT_TRANSITIONS, IncidentState
+from incidents.states import INCIDENT_TRANSITIONS, IncidentState, Severity
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_incident
 from tests.incidents.actors import PERSON
+from tests.incidents.services.test_correlation import sighting
 
 pytestmark = pytest.mark.django_db
 LATER = NOON + timedelta(minutes=5)
@@ -199,6 +200,13 @@ class TestMessages:
         lifecycle.resolve(incident=incident, actor=PERSON, at=LATER)
 
         assert self.events() == ["incident_acknowledged", "incident_resolved"]
+
+    def test_tell_of_every_rise_of_the_severity(self, listener: Channel) -> None:
+        for signal_type, severity in (("latency", Severity.LOW), ("error_rate", Severity.HIGH), ("oom_kill", None)):
+            observation = sighting(signal_type=signal_type, severity=severity)
+            correlation.observe(observations=[observation], at=NOON)
+
+        assert self.events() == ["incident_created", "incident_severity_raised", "incident_severity_raised"]
 
     def test_of_a_snoozed_incident_are_held_back(self, listener: Channel) -> None:
         incident = make_incident()

@@ -68,6 +68,28 @@ class TestWrite:
 
         assert PostMortem.objects.get().report["remediationApplied"]["result"] == result
 
+    def test_the_last_plan_counts(self) -> None:
+        incident = make_incident()
+        act(incident, "RemediationFailed", "Restarted", action="RestartDeployment", plan="plan-1")
+        act(incident, "RemediationAction", "Rolled back", action="RollbackDeployment", plan="plan-2")
+        act(incident, "Verification", "Healthy", result="passed", plan="plan-2")
+
+        lifecycle.recover(incident=incident, resolution="Healthy", at=LATER)
+
+        report = PostMortem.objects.get().report
+        assert report["remediationApplied"]["result"] == "success"
+        assert report["remediationApplied"]["steps"] == ["Rolled back"]
+        assert len(report["actionsExecuted"]) == 2
+
+    def test_what_was_not_verified_is_partial(self) -> None:
+        incident = make_incident()
+        act(incident, "RemediationAction", "Rolled back", action="RollbackDeployment", plan="plan-1")
+        act(incident, "Verification", "Not verified in time", result="failed", plan="plan-1")
+
+        lifecycle.resolve(incident=incident, actor=PERSON, at=LATER)
+
+        assert PostMortem.objects.get().report["remediationApplied"]["result"] == "partial"
+
     def test_names_others_of_the_same_resource(self) -> None:
         before = make_incident(resource_name="checkout", state="Resolved", resolved_at=NOON)
         make_postmortem(name="PM-1", incident=before, created_at=NOON - timedelta(days=29))
