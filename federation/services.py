@@ -94,7 +94,7 @@ def register_in_cluster(*, name: str, actor: Actor, at: datetime, **attributes: 
 def _store(
     name: str, secret: str, access: Access, attributes: dict[str, Any], *, actor: Actor, at: datetime
 ) -> Cluster:
-    columns = _checked(name, attributes)
+    columns = checked(name, attributes)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     try:
         with transaction.atomic():
@@ -135,8 +135,8 @@ def _write(cluster: Cluster, columns: dict[str, Any], *, is_new: bool) -> None:
     cluster.save(force_insert=True)
 
 
-def _checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The columns to write. Raises `Invalid` naming every one that cannot be."""
+def checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """The columns to write for these attributes. Raises `Invalid` naming every one that cannot be."""
     unknown = set(attributes) - ATTRIBUTES
     if unknown:
         raise TypeError(f"no attribute of a cluster: {', '.join(sorted(unknown))}")
@@ -160,6 +160,17 @@ def _checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
         details = "; ".join(f"{field}: {reasons[0]}" for field, reasons in fields.items())
         raise Invalid("The cluster cannot be registered", f"{details}.", fields=fields)
     return columns
+
+
+@transaction.atomic
+def configure(*, cluster: Cluster, actor: Actor, at: datetime, **attributes: Any) -> Cluster:
+    """Change attributes (`ATTRIBUTES`) but not the credentials. Raises `Invalid`, `LostRace`."""
+    columns = checked(cluster.name, attributes)
+    changed = sorted(key for key in columns if getattr(cluster, key) != columns[key])
+    if changed:
+        change(cluster, **columns, updated_at=at)
+        _record("cluster.update", cluster, actor=actor, at=at, details={"changed": changed})
+    return cluster
 
 
 @transaction.atomic

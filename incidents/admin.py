@@ -6,17 +6,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
-from aiops.apikeys.roles import Role
 from aiops.audit import services as audit
 from aiops.audit.actor import Actor
-from aiops.console.actors import actor_of, allows
-from aiops.errors import DomainError, Invalid
+from aiops.console.actors import actor_of
+from aiops.console.watched import Watched, WatchedInline
+from aiops.errors import Invalid
 from aiops.notifications.models import Channel
 from incidents import escalation
 from incidents.models import (
@@ -33,50 +33,6 @@ from incidents.services import lifecycle, postmortems
 
 M = TypeVar("M", bound=Model)
 HOUR = timedelta(hours=1)
-
-
-class Watched(ModelAdmin):  # type: ignore[misc]
-    """Rows that the pipeline writes: nobody adds, edits or deletes them here."""
-
-    list_per_page = 50
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        return allows(request, Role.OPERATOR)
-
-    def each(self, request: HttpRequest, rows: QuerySet[M], do: Callable[[M, Actor, datetime], Any], done: str) -> None:
-        """Do it to every selected row; what a service refuses is shown as a message."""
-        actor, at, count = actor_of(request), timezone.now(), 0
-        for row in rows:
-            try:
-                do(row, actor, at)
-            except DomainError as error:
-                self.message_user(request, f"{row}: {error.message}", messages.ERROR)
-            else:
-                count += 1
-        if count:
-            self.message_user(request, f"{count} {done}.", messages.SUCCESS)
-
-
-class WatchedInline(TabularInline):  # type: ignore[misc]
-    extra = 0
-    can_delete = False
-    show_change_link = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class TimelineInline(WatchedInline):

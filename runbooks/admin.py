@@ -14,8 +14,8 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from aiops import documents as yaml
 from aiops.audit.actor import Actor
 from aiops.console.actors import actor_of
+from aiops.console.watched import Watched, WatchedInline
 from aiops.errors import DomainError, Invalid
-from incidents.admin import Watched, WatchedInline
 from runbooks import approval_checks, definitions, documents
 from runbooks.models import (
     ApprovalDecision,
