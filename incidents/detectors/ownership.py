@@ -24,6 +24,11 @@ def owner_of(obj: Obj, view: ClusterView) -> ResourceRef:
     return _climb(parent, uid, view, template_hash=text(fields.labels(obj).get(_HASH_LABEL)))
 
 
+def workload_of(controller: ResourceRef, view: ClusterView) -> ResourceRef:
+    """The workload at the top of what controls a pod."""
+    return _climb(controller, "", view, template_hash="")
+
+
 def _climb(ref: ResourceRef, uid: str, view: ClusterView, *, template_hash: str) -> ResourceRef:
     for _ in range(MAX_DEPTH):
         if ref.kind in _WORKLOADS:

@@ -12,7 +12,7 @@ from datetime import datetime
 from incidents.detectors import Context, detect
 from incidents.detectors.base import Signal
 from incidents.detectors.fields import MAX_TEXT, Obj
-from incidents.detectors.ownership import owner_of
+from incidents.detectors.ownership import owner_of, workload_of
 from incidents.detectors.severity import cause_of, weighed
 from incidents.detectors.thresholds import DEFAULT, Thresholds
 from incidents.detectors.view import ClusterView, ResourceRef
@@ -130,6 +130,8 @@ class Scanner:
             return self._lost_node(group)
         if condition in _SHORTAGES:
             return self._node_behind_shortage(owner)
+        if condition == "service_no_endpoints":
+            return self._behind_service(owner)
         if condition == "pod_unschedulable":
             claim = str(group.worst.evidence.get("claim", ""))
             ref = ResourceRef("PersistentVolumeClaim", owner.namespace, claim)
@@ -146,13 +148,20 @@ class Scanner:
         return ResourceRef("Node", "", min(group.nodes))
 
     def _node_behind_shortage(self, owner: ResourceRef) -> ResourceRef | None:
-        """Replicas are missing because the owner's pods are unready, and those because their node is gone."""
-        parents = [
-            self._lost_node(self._groups[owner, condition, ""])
-            for condition in _NODE_SYMPTOMS
-            if (owner, condition, "") in self._groups
-        ]
-        return parents[0] if parents else None
+        """Replicas are missing while some of the owner's pods sit on a node that does not report."""
+        view = self.context.related
+        tally = view.pods_of(owner)
+        nodes = tally.unready_nodes if tally else ()
+        lost = [name for name in nodes if name in view.nodes and view.nodes[name].ready != "True"]
+        return ResourceRef("Node", "", min(lost)) if lost else None
+
+    def _behind_service(self, service: ResourceRef) -> ResourceRef | None:
+        """Nothing answers for a Service because the workload behind it is not ready, or that because its node is gone."""
+        controller = self.context.related.controller_behind(service)
+        if controller is None:
+            return None
+        workload = workload_of(controller, self.context.related)
+        return self._node_behind_shortage(workload) or workload
 
 
 def scan(

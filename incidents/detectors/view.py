@@ -16,6 +16,7 @@ from incidents.detectors.fields import Obj, integer, mapping, objects, parse_tim
 MAX_EVENTS_PER_OBJECT = 50
 MAX_EVENTS = 50_000
 MAX_CLAIMS_PER_POD = 64
+MAX_UNREADY_PODS = 50_000
 # Normal events that excuse a state; all other evidence comes from warnings
 _EXCUSING_EVENTS = frozenset({"TriggeredScaleUp", "Pulling", "Pulled", "WaitForFirstConsumer"})
 _LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
@@ -65,16 +66,18 @@ class JobState(NamedTuple):
 
 @dataclass(slots=True)
 class PodTally:
-    """Pods of one controller: how many, how many ready, since when the longest-waiting one is not."""
+    """Pods of one controller: how many, how many ready, since when the longest-waiting one is not, and where those are."""
 
     total: int = 0
     ready: int = 0
     unready_since: datetime | None = None
     unready_name: str = ""
+    unready_nodes: frozenset[str] = frozenset()
 
     def merge(self, other: "PodTally") -> None:
         self.total += other.total
         self.ready += other.ready
+        self.unready_nodes |= other.unready_nodes
         if other.unready_since and (self.unready_since is None or other.unready_since < self.unready_since):
             self.unready_since, self.unready_name = other.unready_since, other.unready_name
 
@@ -84,6 +87,7 @@ class Endpoints:
     ready: int = 0
     not_ready: int = 0
     changed_at: datetime | None = None
+    unready_pod: str = ""  # one of the pods that are not ready
 
 
 def read_event(raw: Obj) -> Event:
@@ -130,6 +134,7 @@ class ClusterView:
     node_pods: Counter[str] = field(default_factory=Counter)
     node_evictions: Counter[str] = field(default_factory=Counter)
     pods: dict[ResourceRef, PodTally] = field(default_factory=dict)
+    unready_pods: dict[tuple[str, str], ResourceRef] = field(default_factory=dict)
     claims_in_use: set[tuple[str, str]] = field(default_factory=set)
     binding_modes: dict[str, str] = field(default_factory=dict)
     default_class: str = ""
@@ -193,6 +198,11 @@ class ClusterView:
         if own is not None or workload.kind != "Deployment":
             return own
         return self._deployment_pods().get(workload)
+
+    def controller_behind(self, service: ResourceRef) -> ResourceRef | None:
+        """What controls a pod that stands behind the service without being ready; None when no such pod is known."""
+        entry = self.endpoints.get((service.namespace, service.name))
+        return self.unready_pods.get((service.namespace, entry.unready_pod)) if entry else None
 
     def _deployment_pods(self) -> dict[ResourceRef, PodTally]:
         """Summed up on first use, after the last `add`; `add` forgets the sums again."""
@@ -269,9 +279,14 @@ class ClusterView:
                 break
         else:
             since = fields.created_at(pod)
+        name = text(fields.metadata(pod).get("name"))
+        if node := text(fields.spec(pod).get("nodeName")):
+            tally.unready_nodes |= {node}
+        if len(self.unready_pods) < MAX_UNREADY_PODS:
+            self.unready_pods[owner.namespace, name] = owner
         if tally.unready_since is None or (since is not None and since < tally.unready_since):
             tally.unready_since = since
-            tally.unready_name = text(fields.metadata(pod).get("name"))
+            tally.unready_name = name
 
     def _add_node(self, node: Obj, ref: ResourceRef) -> None:
         ready = fields.conditions(node).get("Ready", fields.ABSENT)
@@ -304,6 +319,8 @@ class ClusterView:
             is_ready = mapping(endpoint.get("conditions")).get("ready") is not False
             entry.ready += is_ready
             entry.not_ready += not is_ready
+            if not is_ready:
+                entry.unready_pod = text(mapping(endpoint.get("targetRef")).get("name"))
         entry.changed_at = fields.latest(entry.changed_at, parse_time(fields.annotations(obj).get(_LAST_CHANGE)))
 
     def _add_endpoints(self, obj: Obj, ref: ResourceRef) -> None:

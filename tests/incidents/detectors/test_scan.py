@@ -76,6 +76,31 @@ class TestParents:
         node = ResourceRef("Node", "", "node-1")
         assert parents == {"node_not_ready": None, "pod_not_ready": node, "replicas_unavailable": node}
 
+    def test_a_lost_node_explains_missing_replicas_before_their_pods_are_judged(self):
+        lost = make_node("node-1", condition("Ready", "Unknown"))
+        pod = make_unready("checkout-1")
+        for ready in pod["status"]["conditions"]:
+            ready["lastTransitionTime"] = ago(minutes=6)
+        status = {"conditions": [condition("Available", "False", "MinimumReplicasUnavailable")]}
+
+        found = scan([lost, make_replica_set(), make_deployment(available=1, status=status), pod], now=NOON)
+
+        parents = {one.signal.condition: one.parent for one in found}
+        assert "pod_not_ready" not in parents
+        assert parents["deployment_unavailable"] == ResourceRef("Node", "", "node-1")
+
+    def test_an_unready_workload_explains_the_silence_of_its_service(self):
+        service = make_object("Service", spec={"selector": {"app": "checkout"}})
+        endpoints = make_object(
+            "EndpointSlice",
+            metadata={"labels": {"kubernetes.io/service-name": "checkout"}},
+            endpoints=[{"conditions": {"ready": False}, "targetRef": {"kind": "Pod", "name": "checkout-1"}}],
+        )
+
+        found = scan([service, endpoints, make_replica_set(), make_unready("checkout-1")], now=NOON)
+
+        assert [one.parent for one in found if one.signal.condition == "service_no_endpoints"] == [CHECKOUT]
+
     def test_a_pod_elsewhere_has_a_reason_of_its_own(self):
         nodes = [make_node("node-1", condition("Ready", "Unknown")), make_node("node-2")]
         found = scan(
