@@ -1,8 +1,9 @@
 from aiops.simulator.controllers.base import Controller
-from aiops.simulator.objects import Obj, is_active, is_ready, is_terminating, owner_reference
+from aiops.simulator.objects import Obj, is_active, is_ready, is_terminating, owner_reference, timestamp
 from aiops.simulator.resources import ENDPOINT_SLICE, POD, SERVICE
 from aiops.simulator.selectors import matches_selector
 
+CHANGED = "endpoints.kubernetes.io/last-change-trigger-time"
 MAX_ENDPOINTS = 100  # as in Kubernetes, one slice holds no more; the simulated cluster keeps the first
 
 
@@ -26,7 +27,7 @@ class ServiceController(Controller):
         endpoints = [_endpoint(p) for p in pods[:MAX_ENDPOINTS]]
         known = self.store.children(service, ENDPOINT_SLICE)
         if known:
-            self.store.update(ENDPOINT_SLICE, known[0] | {"endpoints": endpoints})
+            self._refresh(known[0], endpoints)
             return
         ports = [{"name": p.get("name", ""), "protocol": p.get("protocol", "TCP"), "port": p.get("targetPort", p["port"])}
                  for p in service["spec"].get("ports") or ()]  # fmt: skip
@@ -41,6 +42,12 @@ class ServiceController(Controller):
         }
         made = {"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints, "ports": ports}
         self.store.create(ENDPOINT_SLICE, made)
+
+    def _refresh(self, known: Obj, endpoints: list[Obj]) -> None:
+        if known["endpoints"] != endpoints:
+            annotations = known["metadata"].get("annotations", {}) | {CHANGED: timestamp()}
+            metadata = known["metadata"] | {"annotations": annotations}
+            self.store.update(ENDPOINT_SLICE, known | {"metadata": metadata, "endpoints": endpoints})
 
 
 def _endpoint(pod: Obj) -> Obj:
