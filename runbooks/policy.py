@@ -131,18 +131,25 @@ def _opt_out(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
 
 
 def _replicas(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
+    if effect.autoscaled is not None:
+        now, wanted = effect.autoscaled
+        if wanted > (most := _most(now, limits)):
+            yield Refusal("replicas", f"a maximum of {wanted} is more than {most}")
     if effect.replicas is None:
         return
     now, wanted = effect.replicas
     if wanted == 0 and not effect.containment:
         yield Refusal("replicas", "scaling to 0 is containment and has to say so")
-    most = min(limits.most_replicas, max(1, now) * limits.growth)
-    if wanted > max(now, most):
-        yield Refusal(
-            "replicas", f"{wanted} replicas are more than {most} ({limits.growth} times of {now}, at most 50)"
-        )
+    if wanted > (most := _most(now, limits)):
+        growth = f"{limits.growth} times of {now}, at most {limits.most_replicas}"
+        yield Refusal("replicas", f"{wanted} replicas are more than {most} ({growth})")
     if facts.most_autoscaled is not None and wanted > facts.most_autoscaled:
         yield Refusal("replicas", f"{wanted} replicas are above the autoscaler's maximum of {facts.most_autoscaled}")
+
+
+def _most(now: int, limits: Limits) -> int:
+    """Scaling down from a number above the ceiling is fine."""
+    return max(now, min(limits.most_replicas, max(1, now) * limits.growth))
 
 
 def _resources(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
@@ -239,5 +246,3 @@ def managed_by(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str
         if mark in marks:
             return tool
     return "Helm" if labels.get("app.kubernetes.io/managed-by") == "Helm" else ""
-
-

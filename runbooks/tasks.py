@@ -5,6 +5,7 @@ import socket
 import threading
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from aiops.nudges import nudge
@@ -35,9 +36,9 @@ def sweep() -> None:
     """Find what is due and whose message got lost, or never came since it only became due now."""
     at = timezone.now()
     for incident_id in planning.due(at=at, limit=BATCH):
-        nudge(PLAN, incident_id=incident_id)
+        nudge(PLAN, incident_id=incident_id, expires=settings.AIOPS_SWEEP_INTERVAL)
     for plan_id in execution.due(at=at, limit=BATCH):
-        nudge(ADVANCE, plan_id=plan_id)
+        nudge(ADVANCE, plan_id=plan_id, expires=settings.AIOPS_SWEEP_INTERVAL)
 
 
 def _holder() -> str:

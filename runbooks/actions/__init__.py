@@ -20,6 +20,7 @@ from runbooks.actions.metadata import Annotate, Label
 from runbooks.actions.nodes import CordonNode, UncordonNode
 from runbooks.actions.pods import DeleteDaemonSetPod, DeletePod, DeleteStatefulSetPod
 from runbooks.actions.resources import AdjustDaemonSetResources, AdjustResources, AdjustStatefulSetResources
+from runbooks.actions.switches import AdjustHPA, ResumeCronJob, ResumeJob, SuspendCronJob, SuspendJob
 from runbooks.actions.workloads import RestartDaemonSet, RestartStatefulSet, ScaleStatefulSet
 
 ACTIONS: dict[str, Action] = {
@@ -40,6 +41,11 @@ ACTIONS: dict[str, Action] = {
         AdjustDaemonSetResources(),
         DeleteStatefulSetPod(),
         DeleteDaemonSetPod(),
+        AdjustHPA(),
+        SuspendJob(),
+        ResumeJob(),
+        SuspendCronJob(),
+        ResumeCronJob(),
         Annotate(),
         Label(),
     )
@@ -47,15 +53,15 @@ ACTIONS: dict[str, Action] = {
 
 # the names of the contract (§1.19) that a runbook may hold though no executor exists yet; a plan with one of them fails
 LATER = """
-    PatchConfig HelmRollback ArgoSyncApp AdjustHPA RestartStatefulSetPod DrainNode ResizePVC RotateSecret ExecDiagnostic
+    PatchConfig HelmRollback ArgoSyncApp RestartStatefulSetPod DrainNode ResizePVC RotateSecret ExecDiagnostic
     UpdateIngress PatchNetworkPolicy ApplyManifest
     RollbackStatefulSet ForceDeleteStatefulSetPod UpdateStatefulSetStrategy
     RecreateStatefulSetPVC PartitionStatefulSetUpdate
     RollbackDaemonSet UpdateDaemonSetStrategy PauseDaemonSetRollout
     CordonAndDeleteDaemonSetPod
-    AdjustJobResources DeleteFailedJob SuspendJob ResumeJob AdjustJobParallelism AdjustJobDeadline AdjustJobBackoffLimit
+    AdjustJobResources DeleteFailedJob AdjustJobParallelism AdjustJobDeadline AdjustJobBackoffLimit
     ForceDeleteJobPods
-    SuspendCronJob ResumeCronJob TriggerCronJob AdjustCronJobResources AdjustCronJobSchedule AdjustCronJobDeadline
+    TriggerCronJob AdjustCronJobResources AdjustCronJobSchedule AdjustCronJobDeadline
     AdjustCronJobHistory AdjustCronJobConcurrency DeleteCronJobActiveJobs ReplaceCronJobTemplate
     Custom
 """

@@ -133,6 +133,7 @@ class Effect:
 
     replicas: tuple[int, int] | None = None  # current, wanted
     containment: bool = False
+    autoscaled: tuple[int, int] | None = None  # maximum of an autoscaler, current and wanted
     resources: tuple[ResourceChange, ...] = ()
     removed_pods: tuple[str, ...] = ()  # evicted or deleted by us, not replaced by a rolling update
     restarts_pods: bool = False

@@ -195,11 +195,11 @@ def _execute(plan: RemediationPlan, at: datetime) -> Due:
 
 def _take_slot(plan: RemediationPlan) -> bool:
     """Whether the cluster has room for one more plan at work; the slot is kept until the plan is finished."""
-    if plan.cluster_id is None or plan.verification.get(SLOT):
+    if plan.cluster is None or plan.verification.get(SLOT):
         return True
     with leases.held(plan) as row:
         # whoever wants a slot locks the cluster's row, so that two cannot take the last one
-        cluster = Cluster.objects.select_for_update().get(pk=row.cluster_id)
+        cluster = Cluster.objects.select_for_update().get(pk=plan.cluster.pk)
         working = RemediationPlan.objects.filter(cluster=cluster, verification__slot=True).exclude(state__in=TERMINAL)
         if working.exclude(pk=row.pk).count() >= cluster.max_concurrent_remediations:
             return False
