@@ -22,7 +22,7 @@ FORM = {
 
 @pytest.fixture
 def console(client: Client) -> Client:
-    client.force_login(get_user_model()._default_manager.create_superuser("ines", password="x"))  # type: ignore[attr-defined]
+    client.force_login(get_user_model()._default_manager.create_superuser("ines", password="x"))
     return client
 
 
