@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
 from aiops.api.exceptions import REASONS
-from aiops.api.fields import EnumField
+from aiops.api.fields import EnumField, JsonField
 from aiops.api.filters import BooleanFilter, EnumFilter, IntegerFilter, TimeFilter
 from aiops.api.operations import Accepts, Operation
 from aiops.api.pagination import PAGE_MAX
@@ -33,7 +33,6 @@ DESCRIPTIONS = {
 }
 INTEGER: Schema = {"type": "integer"}
 STRING: Schema = {"type": "string"}
-TEXT: Schema = {"type": "string", "format": "binary"}  # not JSON: generated clients pass it through as it is
 
 
 def header(description: str, schema: Schema) -> Schema:
@@ -46,6 +45,11 @@ RATE_HEADERS = {
     "X-RateLimit-Reset": header("Unix time at which the window ends", INTEGER),
     "X-Request-ID": header("Id of the request, also in the server's log", STRING),
 }
+
+
+def text_of(media_type: str) -> Schema:
+    """A document that is not JSON. To readers of OpenAPI, YAML is the value that it spells, which may be any."""
+    return STRING if media_type.startswith("text/") else {}
 
 
 def or_null(schema: Schema) -> Schema:
@@ -179,6 +183,8 @@ class AutoSchema(BaseAutoSchema):
         if isinstance(field, EnumField):
             ref = self._enum(field.enum)
             return {"oneOf": [ref, {"type": "null"}]} if nullable else ref
+        if isinstance(field, JsonField):
+            return {}  # any value; null is one of them
         schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]
         return or_null(schema) if nullable and schema is not None else schema
 
@@ -203,7 +209,7 @@ class AutoSchema(BaseAutoSchema):
         if operation.body is None:
             media = operation.body_media_type
             anything: Schema = {"type": "object"} if operation.accepts is Accepts.OBJECT else {}
-            text = TEXT if operation.accepts is Accepts.RAW else anything
+            text = text_of(media) if operation.accepts is Accepts.RAW else anything
             return {"content": {media: {"schema": text}}, "required": operation.accepts is not Accepts.OBJECT}
         serializer = operation.body(merge=True) if self.method == "PUT" else operation.body()
         if self.method == "PUT":
@@ -267,7 +273,7 @@ class AutoSchema(BaseAutoSchema):
         if operation.answer is not None and operation.media_type == "application/json":
             schema = self.resolve_serializer(operation.answer, "response").ref
         else:
-            schema = TEXT if operation.media_type != "application/json" else {"type": "object"}
+            schema = text_of(operation.media_type) if operation.media_type != "application/json" else {"type": "object"}
         return {**described, "content": {operation.media_type: {"schema": schema}}}
 
 

@@ -1,0 +1,22 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.utils import timezone
+
+from aiops.apikeys import services as apikeys
+from aiops.apikeys.roles import Role
+from tests.processes import running
+
+UNLIMITED = {f"CHATCLI_API_RATE_LIMIT_{role.upper()}": "1000000" for role in Role}
+
+
+@pytest.fixture
+def server(transactional_db, tmp_path) -> Iterator[str]:
+    """The URL of a running web process."""
+    with running(tmp_path, **UNLIMITED) as stack:
+        yield stack.start_web()
+
+
+@pytest.fixture
+def key_of(transactional_db) -> Callable[[Role], str]:
+    return lambda role: apikeys.create(role=role, at=timezone.now())[1]

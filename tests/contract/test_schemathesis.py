@@ -1,0 +1,104 @@
+"""Whatever is sent, the server answers as its OpenAPI document says: known status, known body, never a fault of its own."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+import schemathesis
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.core.failures import Failure
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi import checks
+
+from aiops.apikeys.roles import Role
+from tests.factories import (
+    make_anomaly,
+    make_approval,
+    make_incident,
+    make_insight,
+    make_plan,
+    make_postmortem,
+    make_runbook,
+    make_step,
+)
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+# each example is a request; what fails is reported as it is, since shrinking costs hundreds of requests
+BOUNDED = settings(
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def names() -> dict[str, list[str]]:
+    """Names of objects that exist, by the first part of the path."""
+    now = timezone.now()
+    incidents = [make_incident(), make_incident(state="Resolved", resolved_at=now)]
+    make_anomaly(incident=incidents[0])
+    plan = make_plan(incident=make_incident(state="Remediating"), state="WaitingApproval", approval_required=True)
+    return {
+        "incidents": [incident.name for incident in incidents],
+        "aiinsights": [make_insight(incident=incidents[0]).name],
+        "postmortems": [make_postmortem(incident=incidents[1]).name],
+        "remediations": [make_step(plan=plan).plan.name],
+        "approvals": [make_approval(plan=plan, expires_at=now + timedelta(hours=1)).name],
+        "runbooks": [make_runbook().name],
+    }
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_answers_conform_to_the_document(server, key_of, names, mode):
+    document = httpx.get(f"{server}/api/schema/", params={"format": "json"}, timeout=30).raise_for_status().json()
+    keys = [key_of(role) for role in Role]
+
+    failed: dict[str, str] = {}
+    for operation in operations(document):
+        try:
+            exercise(operation, server=server, keys=keys, known=names, mode=mode)
+        except* Failure as group:
+            failed[operation.label] = str(group)
+
+    assert not failed, "\n\n".join(f"{label}: {text}" for label, text in failed.items())
+
+
+def operations(document: dict) -> Iterator[APIOperation]:
+    load_all_checks()
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        yield result.ok()
+
+
+def exercise(
+    operation: APIOperation, *, server: str, keys: list[str], known: dict[str, list[str]], mode: GenerationMode
+) -> None:
+    """Send some requests, to objects that exist and to others. Raises a group of failures."""
+    existing = known.get(operation.path.split("/")[3], []) if "{name}" in operation.path else []
+    paths = [{"name": name} for name in existing]
+    cases = st.one_of(
+        operation.as_strategy(generation_mode=mode),
+        *(operation.as_strategy(generation_mode=mode, path_parameters=path) for path in paths),
+    )
+
+    @BOUNDED
+    @given(case=cases, key=st.sampled_from(keys))
+    def send(case: Case, key: str) -> None:
+        case.call_and_validate(base_url=server, headers={"X-API-Key": key}, checks=CHECKS, timeout=10)
+
+    send()
