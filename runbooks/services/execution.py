@@ -70,8 +70,12 @@ def advance(*, plan_id: int, at: datetime, holder: str) -> bool:
 def due(*, at: datetime, limit: int = 200) -> list[int]:
     """Plans that want a look and that nobody works on, the longest waiting first."""
     free = Q(leased_until=None) | Q(leased_until__lte=at)
-    is_due = Q(due_at__lte=at) | Q(leased_until__lte=at) | Q(incident__state=IncidentState.RESOLVED)
-    rows = RemediationPlan.objects.filter(free, is_due).exclude(state__in=TERMINAL).order_by("due_at", "pk")
+    is_due = Q(due_at__lte=at) | Q(leased_until__lte=at)
+    # what stops a plan is not lost when it comes in the same moment in which a worker gives the plan back
+    is_stopped = ~Q(cancel_requested_by="") | Q(incident__state=IncidentState.RESOLVED)
+    rows = (
+        RemediationPlan.objects.filter(free, is_due | is_stopped).exclude(state__in=TERMINAL).order_by("due_at", "pk")
+    )
     return list(rows.values_list("pk", flat=True)[:limit])
 
 

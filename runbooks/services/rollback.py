@@ -11,7 +11,7 @@ from incidents.models import TimelineEvent
 from runbooks.actions import ACTIONS, ActionRefused
 from runbooks.actions.base import understood
 from runbooks.models import PlanStep, RemediationPlan
-from runbooks.services import leases, preflight, telling
+from runbooks.services import envelope, leases, preflight, telling
 from runbooks.states import StepState
 
 RETRIES = 3  # of one inverse patch that met a newer version
@@ -56,11 +56,12 @@ def _was_applied(plan: RemediationPlan, step: PlanStep) -> bool:
 def undo(plan: RemediationPlan, at: datetime) -> Undone:
     """Undo all steps that changed something. Harmless to repeat. Raises `ClientUnavailable`."""
     undone = Undone()
+    stopped = envelope.stopped(plan.cluster) if plan.cluster else ("the cluster is not registered any more",)
     rows = plan.steps.filter(state=StepState.COMPLETED, snapshot__isnull=False).exclude(action_type="")
     for step in rows.order_by("-index"):
-        if plan.cluster is None:
+        if plan.cluster is None or stopped:  # a kill switch stops every write, going back included
             undone.clean = False
-            undone.texts.append(f"{step.name}: the cluster is not registered any more")
+            undone.texts.append(f"{step.name}: not undone: {stopped[0]}")
             continue
         try:
             with understood():

@@ -207,6 +207,18 @@ class TestEnvelope:
         assert deployment(simulated)["metadata"]["generation"] == before
         assert Incident.objects.get().state == "Escalated"
 
+    def test_the_kill_switch_stops_going_back_as_well(self, simulated, row):
+        scale = STEP | {"name": "scale", "action": "ScaleDeployment", "params": {"replicas": "5"}}
+        runbook("wait", steps=[scale, STEP | {"name": "restart", "action": "RestartDeployment"}])
+        driver = planned(row)
+        driver.when(lambda plan: plan.steps.filter(state="Completed").exists())
+
+        AutomationSwitch.objects.create(cluster=row, stopped=True, changed_at=NOON)
+        plan = driver.until("Failed")
+
+        assert "not undone: automation is stopped" in plan.rollback_result
+        assert deployment(simulated)["spec"]["replicas"] == 5
+
     def test_an_annotation_on_the_workload_opts_out(self, simulated, row):
         mark = {"metadata": {"annotations": {"aiops.io/remediation": "disabled"}}}
         simulated.patch("Deployment", "shop", "checkout", mark)
