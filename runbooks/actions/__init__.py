@@ -21,7 +21,13 @@ from runbooks.actions.nodes import CordonNode, UncordonNode
 from runbooks.actions.pods import DeleteDaemonSetPod, DeletePod, DeleteStatefulSetPod
 from runbooks.actions.resources import AdjustDaemonSetResources, AdjustResources, AdjustStatefulSetResources
 from runbooks.actions.switches import AdjustHPA, ResumeCronJob, ResumeJob, SuspendCronJob, SuspendJob
-from runbooks.actions.workloads import RestartDaemonSet, RestartStatefulSet, ScaleStatefulSet
+from runbooks.actions.workloads import (
+    RestartDaemonSet,
+    RestartStatefulSet,
+    RollbackDaemonSet,
+    RollbackStatefulSet,
+    ScaleStatefulSet,
+)
 
 ACTIONS: dict[str, Action] = {
     action.name: action
@@ -37,6 +43,8 @@ ACTIONS: dict[str, Action] = {
         ScaleStatefulSet(),
         RestartStatefulSet(),
         RestartDaemonSet(),
+        RollbackStatefulSet(),
+        RollbackDaemonSet(),
         AdjustStatefulSetResources(),
         AdjustDaemonSetResources(),
         DeleteStatefulSetPod(),
@@ -55,9 +63,9 @@ ACTIONS: dict[str, Action] = {
 LATER = """
     PatchConfig HelmRollback ArgoSyncApp RestartStatefulSetPod DrainNode ResizePVC RotateSecret ExecDiagnostic
     UpdateIngress PatchNetworkPolicy ApplyManifest
-    RollbackStatefulSet ForceDeleteStatefulSetPod UpdateStatefulSetStrategy
+    ForceDeleteStatefulSetPod UpdateStatefulSetStrategy
     RecreateStatefulSetPVC PartitionStatefulSetUpdate
-    RollbackDaemonSet UpdateDaemonSetStrategy PauseDaemonSetRollout
+    UpdateDaemonSetStrategy PauseDaemonSetRollout
     CordonAndDeleteDaemonSetPod
     AdjustJobResources DeleteFailedJob AdjustJobParallelism AdjustJobDeadline AdjustJobBackoffLimit
     ForceDeleteJobPods

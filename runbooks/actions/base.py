@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -114,6 +115,7 @@ class Call:
     params: Mapping[str, str]
     plan: str = ""
     key: str = ""
+    at: datetime | None = None  # now, for what writes a time into the cluster
 
 
 @dataclass(frozen=True, slots=True)

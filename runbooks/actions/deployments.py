@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, ClassVar
 
+from aiops.api.formats import format_time
 from runbooks.actions import patches
 from runbooks.actions.base import (
     ActionRefused,
@@ -67,13 +68,13 @@ class Restart(PatchAction):
             )
         if current["spec"].get("paused"):
             raise ActionRefused(f"The rollout of {call.target} is paused; a restart would do nothing")
-        # the version read is as unique as a time, and needs no clock
-        version = current["metadata"]["resourceVersion"]
+        # where nobody said what time it is, the version that was read is as unique
+        moment = format_time(call.at) if call.at else current["metadata"]["resourceVersion"]
         return Change(
             summary=f"Restart the pods of {call.target} one after the other",
             before=current,
             effect=Effect(restarts_pods=True),
-            edits=(Edit(RESTARTED_AT, call.key or f"version-{version}"),),
+            edits=(Edit(RESTARTED_AT, moment),),
         )
 
     def roll_back(self, call: Call, snapshot: Mapping[str, Any]) -> str:
@@ -110,7 +111,7 @@ class RollbackDeployment(PatchAction):
         now = annotation(current, REVISION) or "?"
         template = _template(chosen)
         return Change(
-            summary=f"Roll {call.target} back from revision {now} to {revision_of(chosen)} ({_images(template)})",
+            summary=f"Roll {call.target} back from revision {now} to {revision_of(chosen)} ({images_of(template)})",
             before=current,
             effect=Effect(restarts_pods=True),
             edits=(Edit(TEMPLATE, template),),
@@ -155,5 +156,5 @@ def _template(replica_set: Mapping[str, Any]) -> dict[str, Any]:
     return dict(template)
 
 
-def _images(template: Mapping[str, Any]) -> str:
+def images_of(template: Mapping[str, Any]) -> str:
     return ", ".join(str(container.get("image")) for container in template["spec"].get("containers") or [])

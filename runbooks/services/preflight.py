@@ -47,8 +47,8 @@ def target_of(plan: RemediationPlan) -> Target:
     return Target.of(plan.target_kind, plan.target_name, plan.namespace)
 
 
-def call_for(plan: RemediationPlan, step: PlanStep, client: KubernetesClient) -> Call:
-    return Call(client, target_of(plan), step.params, plan.name, step.key)
+def call_for(plan: RemediationPlan, step: PlanStep, client: KubernetesClient, at: datetime) -> Call:
+    return Call(client, target_of(plan), step.params, plan.name, step.key, at)
 
 
 def started_by_person(plan: RemediationPlan) -> bool:
@@ -109,7 +109,7 @@ def _try_steps(
     for step in rows:
         if not step.action_type:
             continue
-        action, call = ACTIONS[step.action_type], call_for(plan, step, client)
+        action, call = ACTIONS[step.action_type], call_for(plan, step, client, here.at)
         try:
             change = action.prepare(call)
             findings.refused += envelope.refusals(client=client, change=change, circumstances=here)

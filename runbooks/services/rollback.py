@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from aiops.clients.errors import ClientRefused, NotFound, VersionConflict
+from aiops.clients.errors import ClientRefused, ClientUnavailable, NotFound, VersionConflict
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.states import change
 from federation import services as federation
@@ -33,7 +33,7 @@ class Undone:
 def settle(plan: RemediationPlan, at: datetime) -> None:
     """Find out what became of a step that was running when its worker stopped. Raises `ClientUnavailable`."""
     for step in plan.steps.filter(state=StepState.RUNNING):
-        done = bool(step.action_type) and plan.cluster is not None and _was_applied(plan, step)
+        done = bool(step.action_type) and plan.cluster is not None and _was_applied(plan, step, at)
         with leases.held(plan) as row:
             if done:
                 step.move_to(StepState.COMPLETED, completed_at=at, output="Found done after an interruption")
@@ -42,11 +42,11 @@ def settle(plan: RemediationPlan, at: datetime) -> None:
                 step.move_to(StepState.SKIPPED, completed_at=at)
 
 
-def _was_applied(plan: RemediationPlan, step: PlanStep) -> bool:
+def _was_applied(plan: RemediationPlan, step: PlanStep, at: datetime) -> bool:
     assert plan.cluster is not None
     action = ACTIONS[step.action_type]
     try:
-        call = preflight.call_for(plan, step, federation.connect(plan.cluster))
+        call = preflight.call_for(plan, step, federation.connect(plan.cluster), at)
         with understood():
             return action.applied(call, step.snapshot or {})
     except (ClientRefused, ActionRefused):
@@ -65,7 +65,7 @@ def undo(plan: RemediationPlan, at: datetime) -> Undone:
             continue
         try:
             with understood():
-                text = _undo_step(plan, step, federation.connect(plan.cluster))
+                text = _undo_step(plan, step, federation.connect(plan.cluster), at)
         except NotFound:
             text = "the object is gone"  # nothing is left to restore
         except (ClientRefused, ActionRefused) as error:
@@ -78,14 +78,14 @@ def undo(plan: RemediationPlan, at: datetime) -> Undone:
     return undone
 
 
-def _undo_step(plan: RemediationPlan, step: PlanStep, client: KubernetesClient) -> str:
-    action, call = ACTIONS[step.action_type], preflight.call_for(plan, step, client)
-    for _ in range(RETRIES - 1):
+def _undo_step(plan: RemediationPlan, step: PlanStep, client: KubernetesClient, at: datetime) -> str:
+    action, call = ACTIONS[step.action_type], preflight.call_for(plan, step, client, at)
+    for _ in range(RETRIES):
         try:
             return action.roll_back(call, step.snapshot or {})
         except VersionConflict:
             continue  # its status moved on; the next look decides whether its settings did
-    return action.roll_back(call, step.snapshot or {})
+    raise ClientUnavailable(f"{call.target} changes faster than it can be written")
 
 
 def _mark(plan: RemediationPlan, step: PlanStep, text: str, at: datetime) -> None:

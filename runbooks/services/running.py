@@ -52,7 +52,7 @@ def _run_action(plan: RemediationPlan, step: PlanStep, at: datetime) -> datetime
     if action is None or plan.cluster is None:
         return fail(plan, step, f"{step.action_type} cannot run here", at=at)
     try:
-        call = preflight.call_for(plan, step, federation.connect(plan.cluster))
+        call = preflight.call_for(plan, step, federation.connect(plan.cluster), at)
         if step.state == StepState.RUNNING and action.applied(call, step.snapshot or {}):
             return complete(plan, step, "Found done after an interruption", at=at)
         if _is_overdue(step, at):

@@ -1,8 +1,13 @@
 """Short questions to a simulated cluster."""
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
+from aiops.clients.errors import VersionConflict
 from aiops.simulator.embedded import SimulatedCluster
+
+T = TypeVar("T")
 
 
 def deployment(cluster: SimulatedCluster, name: str = "checkout", namespace: str = "shop") -> dict[str, Any]:
@@ -28,6 +33,14 @@ def is_crashing(cluster: SimulatedCluster, name: str = "checkout", namespace: st
     pods = [pod for pod in cluster.list("Pod", namespace) if pod["metadata"]["name"].startswith(f"{name}-")]
     statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", [])]
     return any(status["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff" for status in statuses)
+
+
+def insisting(work: Callable[[], T], tries: int = 20) -> T:
+    """The result of `work`, which is repeated while the cluster's own controllers write faster."""
+    for _ in range(tries - 1):
+        with suppress(VersionConflict):
+            return work()
+    return work()
 
 
 def image_of(obj: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from aiops.simulator.scenarios import image
 from aiops.simulator.workloads import job
 from runbooks.actions import ACTIONS, ActionRefused, Call, Target
 from runbooks.actions.jobs import retry_name
-from tests.runbooks.simulated import deployment, settled
+from tests.runbooks.simulated import deployment, insisting, settled
 
 CHECKOUT = Target("Deployment", "checkout", "shop")
 
@@ -46,7 +46,7 @@ class TestAdjustResources:
         self.adjust.execute(this, change)
         changed = limits(simulated)
 
-        self.adjust.roll_back(this, snapshot)
+        insisting(lambda: self.adjust.roll_back(this, snapshot))
 
         assert changed["memory"] == "777Mi"
         assert limits(simulated) == before

@@ -255,7 +255,7 @@ class TestInterruption:
         assert plan is not None and plan.cluster is not None
         step = plan.steps.get()
         client = federation.connect(plan.cluster)
-        call, action = preflight.call_for(plan, step, client), ACTIONS["ScaleDeployment"]
+        call, action = preflight.call_for(plan, step, client, NOON), ACTIONS["ScaleDeployment"]
         change = action.prepare(call)
         step.move_to("Running", started_at=driver.at, snapshot=action.preview(call, change).snapshot)
         if was_applied:
