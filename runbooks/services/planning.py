@@ -187,6 +187,7 @@ def create(
     )
     plan_created.send(sender=RemediationPlan, plan=row)
     nudge(ADVANCE, plan_id=row.pk)
+    audit.record(telling.record(row, "remediation.create", actor=actor, requestedBy=requested_by), at=at)
     return row
 
 
@@ -215,11 +216,7 @@ def remediate(
     if AUTOMATION_RANK.get(level, 0) < AUTOMATION_RANK[Automation.SUGGEST]:
         raise Conflict("Automation is off", f"The automation level of cluster {locked.cluster} is {level}")
     runbook = _named(runbook_name, locked.namespace)
-    made = create(incident=locked, runbook=runbook, requested_by=requested_by, at=at, actor=actor.named(requested_by))
-    audit.record(
-        telling.record(made, "remediation.create", actor=actor.named(requested_by), requestedBy=requested_by), at=at
-    )
-    return made
+    return create(incident=locked, runbook=runbook, requested_by=requested_by, at=at, actor=actor.named(requested_by))
 
 
 def _named(name: str, namespace: str) -> Runbook:

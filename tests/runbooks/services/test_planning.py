@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from aiops.audit.actor import Actor, ActorKind
+from aiops.audit.models import AuditEvent
 from aiops.errors import Conflict, Invalid
 from incidents.models import Incident
 from incidents.services import lifecycle
@@ -152,6 +153,8 @@ class TestRemediate:
         assert (plan.requested_by, plan.state) == ("ines", "Pending")
         incident.refresh_from_db()
         assert (incident.state, incident.runbook) == ("Remediating", "restart")
+        record = AuditEvent.objects.get(action="remediation.create")
+        assert (record.user, record.resource, record.correlation_id) == ("ines", plan.name, incident.name)
 
     def test_prefers_the_runbook_of_the_own_namespace(self):
         incident = make_incident(cluster=make_cluster(), state="Escalated")
