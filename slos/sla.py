@@ -61,8 +61,8 @@ def working(calendar: Calendar, since: datetime, until: datetime) -> Iterator[Sp
     day, last = since.astimezone(zone).date() - timedelta(days=1), until.astimezone(zone).date()
     reached = since
     while day <= last:
-        for begin, end in _shifts_of(calendar, zone, day):
-            begin, end = max(begin, reached), min(end, until)
+        for shift_begin, shift_end in _shifts_of(calendar, zone, day):
+            begin, end = max(shift_begin, reached), min(shift_end, until)
             if begin < end:
                 yield begin, end
                 reached = end
@@ -105,16 +105,17 @@ def merged(spans: Sequence[Span]) -> list[Span]:
 def _counted(calendar: Calendar, since: datetime, until: datetime, pauses: Sequence[Span]) -> Iterator[Span]:
     breaks = merged(pauses)
     for begin, end in working(calendar, since, until):
+        reached = begin
         for pause_begin, pause_end in breaks:
-            if pause_end <= begin:
+            if pause_end <= reached:
                 continue
             if pause_begin >= end:
                 break
-            if begin < pause_begin:
-                yield begin, pause_begin
-            begin = min(max(begin, pause_end), end)
-        if begin < end:
-            yield begin, end
+            if reached < pause_begin:
+                yield reached, pause_begin
+            reached = min(max(reached, pause_end), end)
+        if reached < end:
+            yield reached, end
 
 
 def _shifts_of(calendar: Calendar, zone: ZoneInfo, day: date) -> list[Span]:
