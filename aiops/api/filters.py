@@ -20,6 +20,7 @@ from aiops.api.exceptions import BadRequest
 from aiops.api.formats import parse_time
 
 SECOND = timedelta(seconds=1)
+LATEST = datetime.max.replace(tzinfo=UTC, microsecond=0)
 LOWER, UPPER = ("since", "from"), ("until", "to")  # synonyms; of two the narrower counts
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 
@@ -98,11 +99,10 @@ class TimeFilter(django_filters.Filter):  # type: ignore[misc]
         whole = value.replace(microsecond=0)
         # shown <= bound  is  time < the second after the bound;  shown >= bound  is  time >= the bound rounded up
         if self.upper:
-            latest = datetime.max.replace(tzinfo=UTC, microsecond=0)
-            return qs.filter(**{f"{self.field_name}__lt": whole + SECOND}) if whole < latest else qs
-        if whole != value:
-            whole += SECOND
-        return qs.filter(**{f"{self.field_name}__gte": whole})
+            return qs.filter(**{f"{self.field_name}__lt": whole + SECOND}) if whole < LATEST else qs
+        if whole == value:
+            return qs.filter(**{f"{self.field_name}__gte": whole})
+        return qs.filter(**{f"{self.field_name}__gte": whole + SECOND}) if whole < LATEST else qs.none()
 
 
 class ResourceFilter(django_filters.CharFilter):  # type: ignore[misc]

@@ -196,6 +196,7 @@ class TestFilters:
             ("until=2027-04-12T12:00:00Z", True),
             ("until=2027-04-12T11:59:59.9Z", False),
             ("until=9999-12-31T23:59:59Z", True),
+            ("since=9999-12-31T23:59:59.9Z", False),
             ("since=2027-01-01&from=2027-04-13", False),
         ],
     )
