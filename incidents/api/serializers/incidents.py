@@ -96,13 +96,18 @@ class IncidentItem(OnResource, Attention):
     severity = EnumField(Severity)
     state = EnumField(IncidentState)
     description = TextField()
+    source = EnumField(Source)  # type: ignore[assignment]  # DRF takes it out of the class
+    signalType = NullableText()
     riskScore = IntegerField(min_value=0, max_value=100)
     detectedAt = TimeField()
     resolvedAt = TimeField(allow_null=True)
+    resolution = NullableText()
     age = AgeField("detected_at", until="resolved_at")
     remediationAttempts = IntegerField()
     maxRemediationAttempts = IntegerField()
     cluster = NullableText(source="cluster_name")
+    labels = MapField()
+    annotations = MapField()
     creationTimestamp = TimeField(source="created_at")
 
 
@@ -114,9 +119,12 @@ ITEM_COLUMNS = (
     "resource_kind",
     "resource_name",
     "description",
+    "source",
+    "signal_type",
     "risk_score",
     "detected_at",
     "resolved_at",
+    "resolution",
     "assigned_to",
     "remediation_attempts",
     "max_remediation_attempts",
@@ -126,13 +134,14 @@ ITEM_COLUMNS = (
     "acknowledged_at",
     "snooze_until",
     "cluster_name",
+    "labels",
+    "annotations",
     "created_at",
 )
 
 
 class SimilarIncidentItem(IncidentItem):
     similarity = NumberField(min_value=0, max_value=1)
-    resolution = NullableText()
     runbook = NullableText()
 
 

@@ -35,14 +35,17 @@ class TestList:
         assert [item["name"] for item in document["items"]] == ["INC-20270412-002", "INC-20270412-001"]
 
     def test_item_has_every_member_of_the_contract(self, viewer: Api) -> None:
-        make_incident(cluster_name="east", resource_name="checkout")
+        labels, annotations = {"app": "checkout"}, {"aiops/recurrence-of": "INC-20270411-001"}
+        make_incident(cluster_name="east", resource_name="checkout", labels=labels, annotations=annotations)
 
         item = viewer.get("/incidents").json()["items"][0]
 
         assert item["resource"] == "Deployment/checkout"
         assert item["resourceRef"] == {"kind": "Deployment", "name": "checkout", "namespace": "shop"}
         assert item["cluster"] == "east"
-        assert item["assignedTo"] is None
+        assert (item["source"], item["signalType"]) == ("watcher", "crashloop_backoff")
+        assert (item["labels"], item["annotations"]) == (labels, annotations)
+        assert item["assignedTo"] is item["resolution"] is None
         assert item["acknowledged"] is item["snoozed"] is item["chaosInduced"] is False
         assert item["age"].endswith("s") or item["age"][-1] in "mhd"
 
