@@ -85,7 +85,7 @@ def expire(plan: RemediationPlan, at: datetime) -> None:
         return
     row.move_to(ApprovalState.EXPIRED, updated_at=at)
     text = f"Nobody decided on {row.name} within {row.timeout_minutes} minutes"
-    details = {"approval": row.name, "decision": "expired"}
+    details = {"approvalName": row.name, "decision": "expired"}
     telling.write(plan, TimelineEvent.Type.APPROVAL_DECISION, text, at=at, details=details)
     subject = (ApprovalRequest.KIND, row.name)
     notifications.announce(telling.message(plan, "approval_expired", body=text, at=at, subject=subject), at=at)
@@ -143,7 +143,7 @@ def _start(plan: RemediationPlan, row: ApprovalRequest, at: datetime) -> None:
 
 def _tell(plan: RemediationPlan, row: ApprovalRequest, word: ApprovalDecision, actor: Actor, at: datetime) -> None:
     text = f"{row.name} {word.decision} by {word.approver}" + (f": {word.reason}" if word.reason else "")
-    details = {"approval": row.name, "decision": word.decision, "approver": word.approver, "state": row.state}
+    details = {"approvalName": row.name, "decision": word.decision, "approver": word.approver, "state": row.state}
     telling.write(plan, TimelineEvent.Type.APPROVAL_DECISION, text, at=at, details=details)
     subject = (ApprovalRequest.KIND, row.name)
     if row.state != ApprovalState.PENDING:

@@ -128,7 +128,12 @@ def request(plan: RemediationPlan, findings: Findings, asked: Demand, at: dateti
         updated_at=at,
     )
     _mark_waiting(plan)
-    details = {"approval": approval.name, "reason": asked.why, "expiresAt": format_time(approval.expires_at)}
+    details = {
+        "approvalName": approval.name,
+        "requiredRole": approval.required_role,
+        "reason": asked.why,
+        "expiresAt": format_time(approval.expires_at),
+    }
     telling.write(plan, TimelineEvent.Type.APPROVAL_REQUIRED, f"Approval needed: {sentence}", at=at, details=details)
     approval_requested.send(sender=ApprovalRequest, approval=approval)
     subject = (ApprovalRequest.KIND, approval.name)

@@ -247,7 +247,12 @@ class TestWaiting:
         assert approval.blast_radius["riskLevel"] == "medium"
         assert approval.target_version
         assert waiting.plan.steps.get().state == "PendingApproval"
-        assert waiting.plan.incident.timeline.filter(type="ApprovalRequired").exists()
+
+    def test_the_timeline_says_whom_it_waits_for(self, waiting):
+        details = waiting.plan.incident.timeline.get(type="ApprovalRequired").details
+
+        assert details["approvalName"] == "APR-20270412-001"
+        assert details["requiredRole"] == "operator"
 
     def test_runs_after_the_approval(self, simulated, waiting):
         approve(ApprovalRequest.objects.get())
