@@ -258,10 +258,11 @@ def _verify(plan: RemediationPlan, at: datetime) -> Due:
 
 
 def _succeed(row: RemediationPlan, sample: verification.Sample, at: datetime) -> None:
-    text = f"{row.target_kind}/{row.target_name} is healthy: {sample.reason}"
+    action = verification.required_action(row)
+    text = f"{row.target_kind}/{row.target_name} is {'contained' if action else f'healthy: {sample.reason}'}"
     row.change(evidence=telling.evidence(row, "health_check", text, at=at), updated_at=at)
     _tell_verification(row, text, "passed", at)
-    outcomes.complete(row, result=_result(row), required_action=verification.required_action(row), at=at)
+    outcomes.complete(row, result=_result(row, is_contained=bool(action)), required_action=action, at=at)
 
 
 def _tell_verification(row: RemediationPlan, text: str, result: str, at: datetime) -> None:
@@ -269,10 +270,12 @@ def _tell_verification(row: RemediationPlan, text: str, result: str, at: datetim
     telling.write(row, TimelineEvent.Type.VERIFICATION, text, at=at, details=details)
 
 
-def _result(row: RemediationPlan) -> str:
+def _result(row: RemediationPlan, *, is_contained: bool) -> str:
     done = row.steps.filter(state=StepState.COMPLETED).exclude(action_type="").values_list("output", flat=True)
-    texts = [text.splitlines()[0] for text in done if text]
-    return f"Verified healthy after: {'; '.join(texts)}" if texts else "Verified healthy; nothing had to be changed"
+    texts = "; ".join(text.splitlines()[0] for text in done if text)
+    if is_contained:
+        return f"Contained, a person has to repair it: {texts}"
+    return f"Verified healthy after: {texts}" if texts else "Verified healthy; nothing had to be changed"
 
 
 # --- going back ------------------------------------------------------------------------------------------------------------
