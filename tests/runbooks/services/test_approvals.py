@@ -6,6 +6,7 @@ import pytest
 from aiops.audit.actor import Actor, ActorKind
 from aiops.audit.models import AuditEvent
 from aiops.errors import Conflict, Gone, NotAllowed
+from aiops.notifications.models import Channel, Notification, Policy
 from incidents.models import Incident
 from runbooks import steps
 from runbooks.models import ApprovalPolicy, ApprovalRequest, RemediationPlan
@@ -273,6 +274,17 @@ class TestWaiting:
 
         assert "was changed since it was approved" in plan.result
         assert deployment(simulated)["spec"]["replicas"] == 3
+
+    def test_reminds_at_half_and_at_nine_tenths_of_the_time(self, waiting):
+        Channel.objects.create(name="ops", type="webhook", created_at=NOON, updated_at=NOON)
+        rules = [{"name": "all", "match": {"events": ["approval_reminder"]}, "channels": ["ops"]}]
+        Policy.objects.create(name="all", rules=rules, deduplication_seconds=0, created_at=NOON, updated_at=NOON)
+
+        waiting.until("Failed", most=200)
+
+        told = Notification.objects.filter(event="approval_reminder").order_by("created_at")
+        minutes = [(reminder.created_at - NOON).total_seconds() // 60 for reminder in told]
+        assert minutes == [15, 27]
 
     def test_expires(self, waiting):
         plan = waiting.until("Failed", most=200)
