@@ -169,6 +169,10 @@ class JsonField(serializers.JSONField):
     """Any JSON value, passed through."""
 
 
+class ObjectField(JsonField):
+    """An object with members of any kind, passed through."""
+
+
 class NameField(TextField):
     """A DNS-style slug (api.md 1.12)."""
 

@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
 from aiops.api.exceptions import REASONS
-from aiops.api.fields import EnumField, JsonField
+from aiops.api.fields import EnumField, JsonField, ObjectField
 from aiops.api.filters import BooleanFilter, EnumFilter, IntegerFilter, TimeFilter
 from aiops.api.operations import Accepts, Operation
 from aiops.api.pagination import PAGE_MAX
@@ -183,6 +183,9 @@ class AutoSchema(BaseAutoSchema):
         if isinstance(field, EnumField):
             ref = self._enum(field.enum)
             return {"oneOf": [ref, {"type": "null"}]} if nullable else ref
+        if isinstance(field, ObjectField):
+            anything: Schema = {"type": "object", "additionalProperties": {}}
+            return or_null(anything) if nullable else anything
         if isinstance(field, JsonField):
             return {}  # any value; null is one of them
         schema = super()._map_serializer_field(field, direction, bypass_extensions)  # type: ignore[no-untyped-call]

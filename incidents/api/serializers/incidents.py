@@ -13,11 +13,11 @@ from aiops.api.fields import (
     DurationField,
     EnumField,
     IntegerField,
-    JsonField,
     ListField,
     MapField,
     NullableText,
     NumberField,
+    ObjectField,
     TextField,
     TimeField,
 )
@@ -231,7 +231,7 @@ class TimelineEntry(Shape):
     source = TextField()  # type: ignore[assignment]  # DRF takes it out of the class
     message = TextField()
     severity = Method()
-    details = JsonField()
+    details = ObjectField()
 
     @extend_schema_field(EnumField(Severity, allow_null=True))
     def get_severity(self, row: Row) -> str | None:
@@ -281,7 +281,7 @@ class DecisionItem(Shape):
     rule = TextField()
     verdict = TextField()
     reason = TextField()
-    inputs = JsonField()
+    inputs = ObjectField()
 
 
 DECISION_COLUMNS = ("at", "stage", "rule", "verdict", "reason", "inputs")

@@ -12,10 +12,10 @@ from aiops.api.fields import (
     BooleanField,
     EnumField,
     IntegerField,
-    JsonField,
     MapField,
     NullableText,
     NumberField,
+    ObjectField,
     TextField,
     TimeField,
 )
@@ -99,7 +99,7 @@ class ApprovalSpec(Shape):
     policyRef = NullableText(source="policy_name")
     ruleName = NullableText()
     requester = NullableText()
-    evidence = JsonField(allow_null=True)
+    evidence = ObjectField(allow_null=True)
 
 
 class ApprovalDecisionShape(Shape):

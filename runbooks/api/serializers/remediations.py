@@ -8,7 +8,7 @@ from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from aiops.api.fields import BooleanField, EnumField, IntegerField, JsonField, NullableText, TextField, TimeField
+from aiops.api.fields import BooleanField, EnumField, IntegerField, NullableText, ObjectField, TextField, TimeField
 from aiops.api.serializers import Body, Document, ObjectSerializer, Rendered, Shape
 from runbooks.api import stored
 from runbooks.api.stored import average_duration
@@ -93,7 +93,7 @@ class PlanStatus(Shape):
     agenticStepCount = Method()
     agenticStartedAt = Method()
     evidence = stored.Evidence(many=True)
-    preflightSnapshot = JsonField(allow_null=True)
+    preflightSnapshot = ObjectField(allow_null=True)
     actionCheckpoints = Method()
     rollbackPerformed = BooleanField()
     rollbackResult = TextField()
@@ -195,7 +195,7 @@ class RemediationStatus(Shape):
     steps = Method()
     estimatedDuration = Method()
     riskLevel = Method()
-    preflightSnapshot = JsonField(allow_null=True)
+    preflightSnapshot = ObjectField(allow_null=True)
     actionCheckpoints = Method()
     rollbackPerformed = BooleanField()
     postFailureHealthy = BooleanField(allow_null=True)

@@ -49,6 +49,11 @@ class TestDocument:
         assert schemas["ThingItem"]["properties"]["lastUsed"] == {"type": ["string", "null"], "format": "date-time"}
         assert schemas["ThingItem"]["properties"]["category"] == {"$ref": "#/components/schemas/Category"}
 
+    def test_an_object_of_any_members_is_an_object_and_not_anything(self, schema):
+        trigger = schema["components"]["schemas"]["ThingSpec"]["properties"]["trigger"]
+
+        assert trigger == {"type": ["object", "null"], "additionalProperties": {}}
+
     def test_shows_every_refusal(self, schema):
         note = schema["paths"]["/api/v1/things/{name}/note"]["post"]
 

@@ -43,6 +43,7 @@ class ThingSpec(Shape):
     category = fields.EnumField(Category)
     maxAttempts = fields.IntegerField()
     steps = fields.ListField(child=fields.JsonField())
+    trigger = fields.ObjectField(allow_null=True)
 
 
 class ThingMetadata(Metadata):
