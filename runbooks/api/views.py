@@ -125,7 +125,7 @@ class RunbookViewSet(Lists, Reads, ResourceViewSet):
     @sub_document(answer=list_of("RunbookVersionList", RunbookVersionItem), is_list=True)
     def versions(self, runbook: Runbook) -> Rendered:
         page = Page.of(self.request.GET)
-        rows = runbook.versions.all()
+        rows = runbook.versions.order_by("-pk")  # times of changes at once need not follow their order
         total = rows.count()
         columns = rows.values("revision", "updated_by", "updated_at", "diff")
         items = RunbookVersionItem.render_all(page.of_rows(columns, total))

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from pytest_django import DjangoAssertNumQueries
 from aiops.apikeys.roles import Role
 from aiops.audit.models import AuditEvent
 from runbooks import documents
-from runbooks.models import Runbook
+from runbooks.models import Runbook, RunbookVersion
+from tests.conftest import NOON
 from tests.factories import make_cluster, make_incident, make_plan, make_runbook
 from tests.runbooks.api.conftest import client_of
 
@@ -284,6 +286,16 @@ class TestVersions:
         newest, first = document["items"]
         assert (newest["version"], first["version"]) == ("1.1.0", "1.0.0")
         assert "+  maxAttempts: 5" in newest["diff"]
+
+    def test_changes_at_once_stand_in_their_order_whatever_their_times_say(self, viewer: Client) -> None:
+        runbook = make_runbook(name="busy")
+        for revision, ahead in (("1.9.0", 1), ("1.10.0", 0)):
+            at = NOON + timedelta(milliseconds=ahead)
+            RunbookVersion.objects.create(runbook=runbook, revision=revision, updated_by="ada", updated_at=at)
+
+        items = viewer.get(f"{URL}/busy/versions").json()["items"]
+
+        assert [item["version"] for item in items] == ["1.10.0", "1.9.0"]
 
 
 class TestImportAndExport:
