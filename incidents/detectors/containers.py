@@ -257,6 +257,8 @@ def _ended(container: Container, context: Context, *, explained: bool) -> Iterat
             yield Verdict.PROGRESSING
     elif container.restart_policy != "Always" or fields.status(container.pod).get("phase") == "Failed":
         yield Verdict.PROGRESSING  # the pod's phase or its Job decides
+    elif not container.is_init and not context.held(finished, context.thresholds.container_ended):
+        yield Verdict.PROGRESSING  # in a moment it runs again, or waits in a back-off, which says more
     else:
         condition = "init_container_failure" if container.is_init else "container_terminated_error"
         yield signal(

@@ -24,7 +24,13 @@ _NODE_SYMPTOMS = frozenset(
     {"pod_not_ready", "readiness_probe_failing", "pod_unknown", "pod_stuck_terminating", "pod_evicted"}
 )
 _SHORTAGES = frozenset(
-    {"replicas_unavailable", "daemonset_unavailable", "deployment_unavailable", "daemonset_not_scheduled"}
+    {
+        "replicas_unavailable",
+        "daemonset_unavailable",
+        "deployment_unavailable",
+        "daemonset_not_scheduled",
+        "service_no_endpoints",
+    }
 )
 _EVENTS = frozenset({"oom_killed"})
 _METRICS_API = ResourceRef("APIService", "", "v1beta1.metrics.k8s.io")
@@ -99,8 +105,17 @@ class Scanner:
             count += 1
             finding = detect(obj, self.context)
             if finding.signals:
-                self._gather(owner_of(obj, self.context.related), finding.signals)
+                self._gather(self._blamed(obj, finding.signals), finding.signals)
         return count
+
+    def _blamed(self, obj: Obj, signals: Sequence[Signal]) -> ResourceRef:
+        """The workload to blame: its owner, or what stands behind a Service for which nothing answers."""
+        view = self.context.related
+        owner = owner_of(obj, view)
+        if any(signal.condition == "service_no_endpoints" for signal in signals):
+            controller = view.controller_behind(owner)
+            return workload_of(controller, view) if controller else owner
+        return owner
 
     def _gather(self, owner: ResourceRef, signals: Sequence[Signal]) -> None:
         for signal in signals:
@@ -130,8 +145,6 @@ class Scanner:
             return self._lost_node(group)
         if condition in _SHORTAGES:
             return self._node_behind_shortage(owner)
-        if condition == "service_no_endpoints":
-            return self._behind_service(owner)
         if condition == "pod_unschedulable":
             claim = str(group.worst.evidence.get("claim", ""))
             ref = ResourceRef("PersistentVolumeClaim", owner.namespace, claim)
@@ -154,14 +167,6 @@ class Scanner:
         nodes = tally.unready_nodes if tally else ()
         lost = [name for name in nodes if name in view.nodes and view.nodes[name].ready != "True"]
         return ResourceRef("Node", "", min(lost)) if lost else None
-
-    def _behind_service(self, service: ResourceRef) -> ResourceRef | None:
-        """Nothing answers for a Service because the workload behind it is not ready, or that because its node is gone."""
-        controller = self.context.related.controller_behind(service)
-        if controller is None:
-            return None
-        workload = workload_of(controller, self.context.related)
-        return self._node_behind_shortage(workload) or workload
 
 
 def scan(

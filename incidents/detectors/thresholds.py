@@ -17,6 +17,7 @@ class Thresholds:
     image_pull: timedelta = 2 * MINUTE
     image_pull_transient: timedelta = 6 * MINUTE
     container_config: timedelta = MINUTE
+    container_ended: timedelta = MINUTE / 2
     oom_recent: timedelta = HOUR
     restart_storm_short: timedelta = 10 * MINUTE
     restart_storm_short_count: int = 3
@@ -95,9 +96,10 @@ class Thresholds:
         return replace(self, **grace)
 
 
-# how far back a rule looks, or how near an end is: no grace period
+# how far back a rule looks, how near an end is, how long Kubernetes itself takes: no grace period
 _SPANS = frozenset(
     {
+        "container_ended",
         "oom_recent",
         "restart_storm_short",
         "restart_storm_long",

@@ -49,6 +49,18 @@ class TestGathering:
         assert signal.event_time == NOON - timedelta(minutes=8)
         assert "8 pods" in signal.message
 
+    def test_a_silent_service_is_the_fault_of_the_workload_behind_it(self):
+        service = make_object("Service", spec={"selector": {"app": "checkout"}})
+        endpoints = make_object(
+            "EndpointSlice",
+            metadata={"labels": {"kubernetes.io/service-name": "checkout"}},
+            endpoints=[{"conditions": {"ready": False}, "targetRef": {"kind": "Pod", "name": "checkout-1"}}],
+        )
+
+        found = scan([service, endpoints, make_replica_set(), make_unready("checkout-1")], now=NOON)
+
+        assert [one.owner for one in found if one.signal.condition == "service_no_endpoints"] == [CHECKOUT]
+
     def test_containers_are_told_apart(self):
         statuses = [waiting("CrashLoopBackOff", **{"name": name}) for name in ("web", "proxy")]
 
@@ -88,18 +100,6 @@ class TestParents:
         parents = {one.signal.condition: one.parent for one in found}
         assert "pod_not_ready" not in parents
         assert parents["deployment_unavailable"] == ResourceRef("Node", "", "node-1")
-
-    def test_an_unready_workload_explains_the_silence_of_its_service(self):
-        service = make_object("Service", spec={"selector": {"app": "checkout"}})
-        endpoints = make_object(
-            "EndpointSlice",
-            metadata={"labels": {"kubernetes.io/service-name": "checkout"}},
-            endpoints=[{"conditions": {"ready": False}, "targetRef": {"kind": "Pod", "name": "checkout-1"}}],
-        )
-
-        found = scan([service, endpoints, make_replica_set(), make_unready("checkout-1")], now=NOON)
-
-        assert [one.parent for one in found if one.signal.condition == "service_no_endpoints"] == [CHECKOUT]
 
     def test_a_pod_elsewhere_has_a_reason_of_its_own(self):
         nodes = [make_node("node-1", condition("Ready", "Unknown")), make_node("node-2")]
