@@ -35,7 +35,7 @@ class TestObject:
                 "createdBy": "tests",
             },
             "resourceMeta": common | {"creationTimestamp": "2027-04-12T12:00:00Z"},
-            "spec": {"category": "crashloop", "maxAttempts": 3, "steps": thing.steps},
+            "spec": {"category": "crashloop", "maxAttempts": 3, "steps": thing.steps, "trigger": None},
         }
 
     def test_creation_is_201_with_location(self, admin):
