@@ -164,7 +164,7 @@ class TestTermination:
     def test_a_moment_after_the_exit_the_restart_is_waited_for(self):
         status = container_status(ready=False, state=ended("Error", 2, ago(seconds=20)))
 
-        assert look(make_pod("checkout-1", status)).verdict is Verdict.PROGRESSING
+        assert look(make_pod("checkout-1", status, ready=True)).verdict is Verdict.PROGRESSING
 
     @pytest.mark.parametrize("policy", ["OnFailure", "Never"])
     def test_is_left_to_the_job_under_other_policies(self, policy):
