@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,9 @@ def incidents(client: httpx.Client, **query: str) -> list[dict[str, Any]]:
 def monitoring(folder: Path, *, exporter: str, receiver: str, key: str) -> Iterator[None]:
     """Prometheus, which scrapes `exporter`, and Alertmanager, which posts to `receiver`."""
     ports = {"prometheus": free_port(), "alertmanager": free_port()}
-    configure(folder, exporter=exporter.removeprefix("http://"), alertmanager=ports["alertmanager"], url=receiver, key=key)
+    configure(
+        folder, exporter=exporter.removeprefix("http://"), alertmanager=ports["alertmanager"], url=receiver, key=key
+    )
     commands = {
         "alertmanager": [
             "prometheus-alertmanager", f"--config.file={folder}/alertmanager.yml", f"--storage.path={folder}/am",
@@ -118,7 +121,7 @@ def monitoring(folder: Path, *, exporter: str, receiver: str, key: str) -> Itera
     try:
         for name, command in commands.items():
             processes.append(Process(name, command, env={}, folder=folder))
-            eventually(lambda port=ports[name]: is_ready(port), within=30, or_say=f"{name} is ready")
+            eventually(partial(is_ready, ports[name]), within=30, or_say=f"{name} is ready")
         yield
     except AssertionError as error:
         said = "\n".join(process.output()[-2000:] for process in processes)
