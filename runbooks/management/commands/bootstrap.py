@@ -84,6 +84,7 @@ class Command(BaseCommand):
     def _simulated_cluster(self) -> None:
         token_file = settings.DATA_DIR / "simulator_token"
         if not token_file.exists():
+            token_file.parent.mkdir(parents=True, exist_ok=True)
             token_file.touch(mode=0o600)
             token_file.write_text(secrets.token_urlsafe(24))
         url = f"http://127.0.0.1:{settings.AIOPS_SIMULATOR_PORT}"
