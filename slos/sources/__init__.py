@@ -1,0 +1,1 @@
+"""Where measurements come from. A source answers a question about a range of time with slices; it stores nothing."""
