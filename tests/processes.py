@@ -20,7 +20,7 @@ from django.db import connection
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 T = TypeVar("T")
-QUEUES = "default,poll,remediation,notify"
+QUEUES = "default,poll,remediation,notify,reports"
 
 
 def eventually(what: Callable[[], T], *, within: float = 60, every: float = 0.1, or_say: str = "") -> T:
@@ -126,7 +126,10 @@ class Stack:
         return f"http://127.0.0.1:{port}"
 
     def stop(self) -> None:
-        for process in reversed(self.processes):
+        for process in self.processes:  # all at once, and then the waiting
+            if process.popen.poll() is None:
+                process.popen.terminate()
+        for process in self.processes:
             process.stop()
 
     def output(self) -> str:
