@@ -31,6 +31,7 @@ from aiops.api.serializers import Body
 from aiops.errors import Invalid
 from slos import promql, sla
 from slos.models import BudgetingMethod, CalendarUnit, IndicatorSource, NoData, SLOType
+from slos.objectives import DEFAULT_PERCENTILE
 
 RESERVED_NAMES = frozenset({"import"})  # X9.8: it is a route
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
@@ -42,7 +43,6 @@ LONGEST_QUERY = 8192
 MOST_RULES = 20
 MOST_CHANNELS = 50
 PERCENT, MILLISECONDS = "%", "ms"
-DEFAULT_PERCENTILE = Decimal(95)
 HOUR = timedelta(hours=1)
 EXACT = Decimal("0.000001")  # what the database keeps of a target
 

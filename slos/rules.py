@@ -1,0 +1,147 @@
+"""The rule file with which Prometheus judges an SLO by itself: error ratios per window, and the burn-rate alerts. Pure.
+
+The expressions follow the evaluation of ours: no events give no verdict, more good than total events count as all good, a
+page needs a minimum of events. What is not measured from Prometheus gets the objective alone.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from aiops import documents
+from slos import burn_rate, objectives, promql, windows
+from slos.models import SLO, BudgetingMethod, IndicatorSource, NoData, SLOType
+
+INTERVAL = "1m"
+OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+
+
+def rule_file(slo: SLO) -> str:
+    """YAML that `promtool check rules` accepts."""
+    groups = [_group(slo, "objective", _objective(slo))]
+    if slo.source == IndicatorSource.PROMETHEUS:
+        rules = objectives.rules(slo)
+        groups += [
+            _group(slo, "errors", _recordings(slo, rules)),
+            _group(slo, "alerts", [_alert(slo, rule) for rule in rules]),
+        ]
+    return documents.write({"groups": groups})
+
+
+def error_ratio(slo: SLO, length: timedelta) -> str:
+    """The query for the share of what was bad within `length`."""
+    if objectives.counts_events(slo):
+        return _of_events(slo, length)
+    return f"1 - avg_over_time(({_slice(slo)})[{windows.spell(length)}:{windows.spell(_step(slo))}])"
+
+
+def _step(slo: SLO) -> timedelta:
+    return timedelta(seconds=objectives.grid(slo).step)
+
+
+def _of_events(slo: SLO, length: timedelta) -> str:
+    total = promql.events(slo.total_query, length)
+    if slo.bad_query:
+        bad = promql.events(slo.bad_query, length)
+        return f"clamp((({bad}) or vector(0)) / ({total}), 0, 1)"
+    good = promql.events(slo.good_query, length)
+    return f"clamp((({total}) - (({good}) or vector(0))) / ({total}), 0, 1)"
+
+
+def _slice(slo: SLO) -> str:
+    """How good a single slice is: a ratio, or 1 or 0."""
+    ratio = _slice_ratio(slo)
+    if slo.budgeting_method == BudgetingMethod.TIMESLICES and slo.slice_target is not None:
+        ratio = f"({ratio}) >= bool {float(slo.slice_target):g}"
+    if slo.no_data == NoData.IGNORE or not objectives.has_slices(slo):
+        return ratio
+    return f"({ratio}) or vector({1 if slo.no_data == NoData.GOOD else 0})"
+
+
+def _slice_ratio(slo: SLO) -> str:
+    width = timedelta(seconds=objectives.grid(slo).width)
+    if slo.total_query:
+        total = f"(({promql.events(slo.total_query, width)}) > 0)"  # without events there is no ratio
+        if slo.bad_query:
+            bad = promql.events(slo.bad_query, width)
+            return f"clamp(1 - ((({bad}) or vector(0)) / {total}), 0, 1)"
+        good = promql.events(slo.good_query, width)
+        return f"clamp((({good}) or vector(0)) / {total}, 0, 1)"
+    value = promql.value(slo.query, width)
+    if slo.threshold_op:
+        return f"({value}) {OPERATORS[slo.threshold_op]} bool {_number(slo.threshold_value)}"
+    if slo.type == SLOType.LATENCY:
+        factor = promql.milliseconds(slo.query)
+        scaled = f"({value})" if factor == 1 else f"(({value}) * {_number(factor)})"
+        return f"{scaled} <= bool {_number(slo.target)}"
+    ratio = f"({value}) / 100" if promql.is_percent(slo.query) else f"({value})"
+    is_failure = slo.raw_type == "failure" or (slo.type == SLOType.ERROR_RATE and slo.raw_type != "success")
+    return f"1 - ({ratio})" if is_failure else ratio
+
+
+def _number(value: Any) -> str:
+    return repr(float(value)).removesuffix(".0")
+
+
+# --- rules -------------------------------------------------------------------------------------------------------------------
+
+
+def _labels(slo: SLO) -> dict[str, str]:
+    return {"slo": slo.name, "slo_namespace": slo.namespace, "slo_service": slo.service}
+
+
+def _group(slo: SLO, part: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": f"slo-{slo.namespace}-{slo.name}-{part}", "interval": INTERVAL, "rules": rules}
+
+
+def _objective(slo: SLO) -> list[dict[str, Any]]:
+    budget = objectives.budget_ratio(slo)
+    days = windows.parse(slo.window) / timedelta(days=1)
+    return [
+        {"record": "slo:objective:ratio", "expr": f"vector({1 - budget})", "labels": _labels(slo)},
+        {"record": "slo:error_budget:ratio", "expr": f"vector({budget})", "labels": _labels(slo)},
+        {"record": "slo:time_period:days", "expr": f"vector({days:g})", "labels": _labels(slo)},
+    ]
+
+
+def record_name(length: timedelta) -> str:
+    return f"slo:sli_error:ratio_rate{windows.spell(length)}"
+
+
+def _recordings(slo: SLO, rules: Iterable[burn_rate.Rule]) -> list[dict[str, Any]]:
+    lengths = sorted({length for rule in rules for length in (rule.short, rule.long)} | set(burn_rate.REPORTED))
+    return [
+        {"record": record_name(length), "expr": error_ratio(slo, length), "labels": _labels(slo)} for length in lengths
+    ]
+
+
+def _alert(slo: SLO, rule: burn_rate.Rule) -> dict[str, Any]:
+    budget = objectives.budget_ratio(slo)
+    selector = ",".join(f"{name}={promql.quote(value)}" for name, value in _labels(slo).items())
+    threshold = f"({rule.factor!r} * {budget})"
+    burning = " and ".join(f"{record_name(length)}{{{selector}}} > {threshold}" for length in (rule.short, rule.long))
+    enough = _enough_events(slo, rule, budget)
+    return {
+        "alert": "SLOBudgetBurn",
+        "expr": f"{burning}{enough}",
+        "labels": {**_labels(slo), "severity": rule.severity, "window": rule.name},
+        "annotations": {
+            "summary": f"{_plain(slo.service)} spends the error budget of {slo.name} {rule.factor:g} times too fast",
+            "description": f"Over the last {windows.spell(rule.short)} and {windows.spell(rule.long)}. "
+            "Share of bad events: {{ $value | humanizePercentage }}",
+        },
+    }
+
+
+def _enough_events(slo: SLO, rule: burn_rate.Rule, budget: Decimal) -> str:
+    """A page about a handful of events cannot tell one failure from an outage."""
+    if not (rule.is_page and objectives.counts_events(slo)):
+        return ""
+    fewest = burn_rate.minimum_events(rule, budget, slo.minimum_events)
+    return f" and on() (sum({promql.events(slo.total_query, rule.long)}) >= {fewest})" if fewest else ""
+
+
+def _plain(text: str) -> str:
+    """Annotations are templates, and a name may hold braces."""
+    return text.replace("{", "(").replace("}", ")")
