@@ -15,37 +15,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from aiops.audit.actor import Actor
 from aiops.audit.models import AuditChain, AuditEvent
+from aiops.audit.records import checksum, subject
 from aiops.redaction import redact_details
 
 CHAINS = 16
 BATCH = 2_000
 
-HASHED = (
-    "id",
-    "action",
-    "event_type",
-    "severity",
-    "user",
-    "role",
-    "actor_type",
-    "resource_type",
-    "resource",
-    "namespace",
-    "correlation_id",
-    "details",
-    "source_ip",
-    "user_agent",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One fact for the log. `resource_type` and `resource` are kind and name of the object (contract/api.md §11.1)."""
+    """One fact for the log. `resource_type` and `resource` are kind and name of the object."""
 
     action: str
     actor: Actor
@@ -96,7 +79,7 @@ def _event(item: Record, *, at: datetime) -> AuditEvent:
         user=item.actor.name[:253],
         role=item.actor.role,
         actor_type=item.actor.kind.value,
-        resource_type=item.resource_type,
+        resource_type=subject(item.resource_type).value,
         resource=item.resource[:253],
         namespace=item.namespace,
         correlation_id=item.correlation_id,
@@ -108,20 +91,10 @@ def _event(item: Record, *, at: datetime) -> AuditEvent:
     return event
 
 
-def _canonical(event: AuditEvent) -> bytes:
-    facts = {name: getattr(event, name) for name in HASHED}
-    # microseconds are what both databases keep
-    facts["timestamp"] = event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-
-
-def checksum(event: AuditEvent) -> str:
-    return f"sha256:{hashlib.sha256(_canonical(event)).hexdigest()}"
-
-
 def link(event: AuditEvent) -> str:
-    """The hash that binds a record to its place: chain, position, the record before it and its own content."""
-    place = f"{event.chain}\n{event.position}\n{event.previous}\n{event.checksum}"
+    """The hash that binds a record to its place: chain, position, the record before it, its exact time and its content."""
+    moment = event.at.astimezone(UTC).isoformat(timespec="microseconds")  # what both databases keep
+    place = f"{event.chain}\n{event.position}\n{event.previous}\n{moment}\n{event.checksum}"
     return hashlib.sha256(place.encode()).hexdigest()
 
 
