@@ -39,6 +39,15 @@ class Accepts(Enum):
     RAW = "text that the endpoint reads itself"
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One more form of success: another status, or another media type of the same one. Without `answer` it is a text."""
+
+    status: int
+    media_type: str
+    answer: type[Envelope] | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """`answer` is the envelope of success (`status`, in some cases one of `also`), `media_type` set where it is not JSON.
@@ -52,6 +61,7 @@ class Operation:
     body: type[Body] | None = None
     status: int = 200
     also: tuple[int, ...] = ()
+    variants: tuple[Variant, ...] = ()
     accepts: Accepts = Accepts.OBJECT
     media_type: str = "application/json"
     body_media_type: str = "application/json"

@@ -11,7 +11,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from aiops.api.exceptions import REASONS
 from aiops.api.fields import EnumField, JsonField, ObjectField
 from aiops.api.filters import BooleanFilter, EnumFilter, IntegerFilter, TimeFilter
-from aiops.api.operations import Accepts, Operation
+from aiops.api.operations import Accepts, Operation, Variant
 from aiops.api.pagination import PAGE_MAX
 from aiops.api.serializers import Body, Error, ObjectSerializer
 from aiops.apikeys.roles import Role
@@ -241,6 +241,8 @@ class AutoSchema(BaseAutoSchema):
         error = self.resolve_serializer(Error, "response").ref
         success = self._success(operation)
         found: Schema = {str(status): success for status in (operation.status, *operation.also)}
+        for variant in operation.variants:
+            found[str(variant.status)] = self._with(variant, found.get(str(variant.status), {**success, "content": {}}))
         for status in self._refusals(operation):
             headers = dict(RATE_HEADERS)
             if status in {429, 503}:
@@ -253,6 +255,12 @@ class AutoSchema(BaseAutoSchema):
                 "content": {"application/json": {"schema": error}},
             }
         return found
+
+    def _with(self, variant: Variant, described: Schema) -> Schema:
+        """The description of a status with one more form of its body."""
+        answer = variant.answer
+        schema = text_of(variant.media_type) if answer is None else self.resolve_serializer(answer, "response").ref
+        return {**described, "content": {**described["content"], variant.media_type: {"schema": schema}}}
 
     def _refusals(self, operation: Operation) -> list[int]:
         found = {400, 401, 429, 500, *operation.refusals}
