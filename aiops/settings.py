@@ -217,6 +217,7 @@ CELERY_TASK_ROUTES = {
     "incidents.tasks.poll_*": {"queue": "poll"},
     "runbooks.tasks.*": {"queue": "remediation"},
     "aiops.notifications.tasks.*": {"queue": "notify"},
+    "aiops.audit.tasks.write_export": {"queue": "reports"},
 }
 
 
@@ -235,6 +236,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-escalations": _every("incidents.tasks.sweep_escalations", _sweep),
     "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
+    "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _sweep),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
 }
 

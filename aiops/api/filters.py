@@ -140,12 +140,21 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
         found = cls(query, rows)
         if not found.filters:
             return rows
-        if not found.form.is_valid():
-            reasons = {name: [str(reason) for reason in errors] for name, errors in found.form.errors.items()}
-            raise BadRequest("The query parameters are not valid", reasons)
-        refuse_reversed(found.form.cleaned_data)
+        found.values()
         filtered: QuerySet[Any] = found.filter_queryset(rows)
         return filtered
+
+    @classmethod
+    def read(cls, query: Mapping[str, Any], rows: QuerySet[Any]) -> dict[str, Any]:
+        """The values of the filters that the query names. Raises `BadRequest` as `apply` does."""
+        return cls(query, rows).values()
+
+    def values(self) -> dict[str, Any]:
+        if not self.form.is_valid():
+            reasons = {name: [str(reason) for reason in errors] for name, errors in self.form.errors.items()}
+            raise BadRequest("The query parameters are not valid", reasons)
+        refuse_reversed(self.form.cleaned_data)
+        return dict(self.form.cleaned_data)
 
 
 def refuse_reversed(bounds: Mapping[str, Any]) -> None:

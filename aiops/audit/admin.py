@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from aiops.audit.models import AuditChain, AuditEvent
+from aiops.audit.models import AuditChain, AuditEvent, AuditExport
 from aiops.console.watched import Watched
 
 
@@ -15,3 +15,19 @@ class AuditEventAdmin(Watched):
 @admin.register(AuditChain)
 class AuditChainAdmin(Watched):
     list_display = ("number", "length", "head")
+
+
+@admin.register(AuditExport)
+class AuditExportAdmin(Watched):
+    list_display = (
+        "job_id",
+        "state",
+        "format",
+        "estimated_records",
+        "records",
+        "requested_by",
+        "created_at",
+        "expires_at",
+    )
+    list_filter = ("state", "format")
+    search_fields = ("job_id", "requested_by")

@@ -1,8 +1,16 @@
 from typing import Any, NoReturn
 
 from django.db import models
+from django.db.models import Q
 
 from aiops.errors import Conflict
+from aiops.states import change
+
+
+class AuditSeverity(models.TextChoices):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
 
 
 class AuditChain(models.Model):
@@ -26,7 +34,7 @@ class AuditEvent(models.Model):
     at = models.DateTimeField()
     action = models.CharField(max_length=64)
     event_type = models.CharField(max_length=64, blank=True)
-    severity = models.CharField(max_length=16, default="info")
+    severity = models.CharField(max_length=16, choices=AuditSeverity, default=AuditSeverity.INFO)
     user = models.CharField(max_length=253)
     role = models.CharField(max_length=16)
     actor_type = models.CharField(max_length=16)
@@ -52,6 +60,9 @@ class AuditEvent(models.Model):
             models.Index(fields=["resource", "-at"], name="audit_by_resource"),
             models.Index(fields=["user", "-at"], name="audit_by_user"),
             models.Index(fields=["correlation_id", "-at"], name="audit_by_correlation"),
+            models.Index(fields=["namespace", "-at"], name="audit_by_namespace"),
+            models.Index(fields=["event_type", "-at"], condition=~Q(event_type=""), name="audit_by_event"),
+            models.Index(fields=["severity", "-at"], condition=~Q(severity="info"), name="audit_by_severity"),
         ]
 
     def __str__(self) -> str:
@@ -64,3 +75,66 @@ class AuditEvent(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise Conflict("Audit records are never deleted")
+
+
+class ExportFormat(models.TextChoices):
+    CSV = "csv"
+    JSON = "json"
+
+
+class ExportState(models.TextChoices):
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class AuditExport(models.Model):
+    """An export that is too large for one answer: a worker writes it, and it can be fetched until `expires_at`."""
+
+    job_id = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=16, choices=ExportState, default=ExportState.PROCESSING)
+    format = models.CharField(max_length=8, choices=ExportFormat)
+    selection = models.JSONField()  # aiops.audit.exports.Selection
+    requested_by = models.CharField(max_length=253)
+    estimated_records = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    completed_at = models.DateTimeField(null=True, blank=True)
+    records = models.PositiveBigIntegerField(null=True, blank=True)
+    size = models.PositiveBigIntegerField(null=True, blank=True)  # bytes
+    digest = models.CharField(max_length=64, blank=True)  # SHA-256 of the file, in hex
+    attempts = models.PositiveSmallIntegerField(default=0)  # the last one wrote the file
+    leased_until = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [
+            models.Index(fields=["leased_until"], condition=Q(state="processing"), name="audit_export_to_write"),
+            models.Index(fields=["expires_at"], name="audit_export_by_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.job_id
+
+    def change(self, **changes: Any) -> None:
+        """Raises `LostRace`."""
+        change(self, **changes)
+
+
+class ExportPart(models.Model):
+    """A piece of an exported file. In the database, because the worker that writes and the server that sends share nothing else."""
+
+    export = models.ForeignKey(AuditExport, on_delete=models.CASCADE, related_name="parts")
+    attempt = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    content = models.BinaryField()  # zlib
+
+    class Meta:
+        ordering = ["export", "attempt", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["export", "attempt", "number"], name="audit_export_part_once_per_attempt")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.export} part {self.number}"

@@ -13,7 +13,12 @@ from tests.threads import at_once, postgresql_only
 
 
 def record(name: str = "INC-20270412-001", **overrides: object) -> AuditEvent:
-    values: dict[str, object] = {"action": "incident.resolve", "actor": SYSTEM, "resource_type": "Incident", "resource": name}
+    values: dict[str, object] = {
+        "action": "incident.resolve",
+        "actor": SYSTEM,
+        "resource_type": "Incident",
+        "resource": name,
+    }
     with transaction.atomic():
         return services.record(services.Record(**values | overrides), at=NOON)[0]  # type: ignore[arg-type]
 
@@ -28,7 +33,12 @@ class TestRecord:
     def test_keeps_who_did_what(self) -> None:
         event = record(details={"resolution": "rolled back"})
 
-        assert (event.user, event.role, event.source_ip, event.details) == ("system", "system", "internal", {"resolution": "rolled back"})
+        assert (event.user, event.role, event.source_ip, event.details) == (
+            "system",
+            "system",
+            "internal",
+            {"resolution": "rolled back"},
+        )
         assert event.checksum.startswith("sha256:") and len(event.checksum) == 71
 
     def test_hides_secrets(self) -> None:
@@ -80,7 +90,11 @@ class TestVerify:
     def test_finds_a_changed_record_whose_checksum_was_mended(self) -> None:
         event = record()
         event.user = "nobody"
-        tamper("UPDATE audit_auditevent SET \"user\" = 'nobody', checksum = %s WHERE id = %s", services.checksum(event), event.id)
+        tamper(
+            "UPDATE audit_auditevent SET \"user\" = 'nobody', checksum = %s WHERE id = %s",
+            services.checksum(event),
+            event.id,
+        )
 
         assert event.id in next(services.verify())
 

@@ -1,0 +1,18 @@
+from celery import shared_task
+from django.utils import timezone
+
+from aiops.audit import exports
+from aiops.audit.models import AuditExport
+
+
+@shared_task
+def write_export(*, job_id: str) -> None:
+    """Write the file of one export. One that is gone or taken meanwhile is no error."""
+    job = AuditExport.objects.filter(job_id=job_id).first()
+    if job is not None:
+        exports.write(job=job, at=timezone.now())
+
+
+@shared_task
+def sweep_exports() -> None:
+    exports.sweep(at=timezone.now())
