@@ -10,6 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
+from aiops.api.parsers import drain
 from aiops.api.throttling import Quota
 from aiops.apikeys.caller import Caller
 from aiops.health import requests as request_metrics
@@ -86,6 +87,7 @@ class ApiMiddleware:
         response = self.get_response(request)
         if not is_api:
             return response
+        drain(request)
         response["Cache-Control"] = "no-store"
         quota: Quota | None = getattr(request, "aiops_quota", None)
         if quota is not None:

@@ -13,6 +13,8 @@ from aiops.api.exceptions import BadRequest, PayloadTooLarge
 MIB = 1024 * 1024
 BODY_MAX = MIB  # bytes; views raise it by `body_max`
 NUL = b"\\u0000"
+DRAIN_MAX = 16 * MIB  # bytes of an unwanted body that are taken off the wire
+CHUNK = 64 * 1024  # bytes
 
 
 class AnyTypeJSONParser(BaseParser):
@@ -33,7 +35,7 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     if length > limit:
         raise PayloadTooLarge(f"The body is larger than {limit} bytes")
     try:
-        if not length and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+        if not length and is_chunked(request):
             # Django gives a stream of length zero here, the server's own one ends where the body ends
             raw: bytes = request.META["wsgi.input"].read(limit + 1)
         else:
@@ -43,6 +45,32 @@ def read_body(request: HttpRequest, limit: int) -> bytes:
     if len(raw) > limit:
         raise PayloadTooLarge(f"The body is larger than {limit} bytes")
     return raw
+
+
+def is_chunked(request: HttpRequest) -> bool:
+    return "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+
+
+def drain(request: HttpRequest) -> None:
+    """Take what nobody read of the body off the wire.
+
+    Otherwise the server closes the connection after the answer, and a client that is still sending may never see it, or
+    fails with its next request on the same connection. What is larger than `DRAIN_MAX` is not worth it.
+    """
+    if hasattr(request, "_body"):
+        return
+    if request.META.get("CONTENT_LENGTH"):
+        stream: IO[bytes] = request  # type: ignore[assignment]  # ends where the length says
+    elif is_chunked(request):
+        stream = request.META["wsgi.input"]
+    else:
+        return
+    left = DRAIN_MAX
+    try:
+        while left > 0 and (chunk := stream.read(CHUNK)):
+            left -= len(chunk)
+    except OSError:  # the client is gone
+        return
 
 
 def parse_json(raw: bytes) -> Any:

@@ -56,6 +56,13 @@ class TestSize:
 
         assert operator.generic("POST", "/api/v1/things/a/note", body + b" " * (MIB - len(body))).status_code == 200
 
+    @pytest.mark.parametrize("size", [5, 2 * MIB])
+    def test_what_is_refused_unread_is_taken_off_the_wire(self, client, size):
+        response = client.generic("POST", "/api/v1/things/a/note", b"x" * size)
+
+        assert response.status_code == 401
+        assert response.wsgi_request.read() == b""
+
     def test_the_limit_is_the_view_s(self, operator):
         assert operator.generic("POST", "/api/v1/boom", b"1" + b" " * MIB).status_code == 200
         assert operator.generic("POST", "/api/v1/boom", b"1" + b" " * 2 * MIB).status_code == 413
