@@ -1,0 +1,264 @@
+"""What is counted: for each family of raw rows its time, its dimensions and its measures, as expressions over one row.
+
+The same expressions make the roll-ups and answer what no roll-up covers, so the two cannot disagree. Measures are whole
+numbers; times between two instants are differences of whole seconds, as the API shows them, and never negative (ANA-4).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import BigIntegerField, Case, CharField, Count, Exists, F, Func, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models.query import QuerySet
+
+from analytics.models import ApprovalRollup, IncidentRollup, PlanRollup, PostMortemRollup, Rollup, WorkloadRollup
+from incidents.models import AIInsight, Anomaly, Incident, PostMortem
+from incidents.services.merging import MERGED_INTO
+from incidents.states import IncidentState, PostMortemState
+from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
+from runbooks.states import ApprovalState, PlanState
+
+MANUAL = "aiops.chatcli.io/manual-resolution"  # annotation of an incident that a person resolved (INC-12)
+UNKNOWN = "Unknown"  # the action of a plan without one (ANA-10)
+
+Expression = Combinable | F | Case
+
+
+class Seconds(Func):
+    """A time as whole seconds since 1970, rounded down."""
+
+    output_field = BigIntegerField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "FLOOR(EXTRACT(EPOCH FROM %(expressions)s))::bigint"
+        return super().as_sql(compiler, connection, template=template, **extra)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        template = "CAST(strftime('%%%%s', %(expressions)s) AS INTEGER)"
+        return super().as_sql(compiler, connection, template=template, **extra)
+
+
+class HourOf(Seconds):
+    """The hour of a time, counted since 1970."""
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        sql, params = super().as_postgresql(compiler, connection, **extra)
+        return f"({sql} / 3600)", params
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        sql, params = super().as_sqlite(compiler, connection, **extra)
+        return f"({sql} / 3600)", params
+
+
+def when(condition: Q | Exists, then: Any = 1) -> Case:
+    """`then` where the condition holds, else 0."""
+    return Case(When(condition, then=then), default=Value(0), output_field=BigIntegerField())
+
+
+def between(start: str, end: str) -> Greatest:
+    """Seconds from one column to another, at least 0."""
+    return Greatest(Seconds(F(end)) - Seconds(F(start)), Value(0), output_field=BigIntegerField())
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds whose distribution is kept: `seconds` of the rows that fulfill `among`."""
+
+    seconds: Expression
+    among: Q
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """`cubed`: sums over all clusters and all namespaces are kept beside the finest rows.
+
+    `latest` are measures of which the greatest counts, not the sum.
+    """
+
+    key: str
+    rollup: type[Rollup]
+    rows: Callable[[], QuerySet[Any]]
+    time: str
+    dimensions: Mapping[str, Expression]
+    measures: Mapping[str, Expression]
+    latest: frozenset[str] = frozenset()
+    timings: Mapping[str, Timing] = field(default_factory=dict)  # by column of the roll-up
+    cubed: bool = True
+
+
+# --- incidents -----------------------------------------------------------------------------------------------------------
+
+RESOLVED = Q(state=IncidentState.RESOLVED, resolved_at__isnull=False)
+NO_DRILL = Q(chaos_experiment="")
+TIMED = RESOLVED & NO_DRILL
+BY_HAND = Q(annotations__has_key=MANUAL)
+MERGED = Q(annotations__has_key=MERGED_INTO)
+PLANS = RemediationPlan.objects.filter(incident=OuterRef("pk")).order_by()
+HAS_PLAN = Exists(PLANS)
+HAS_COMPLETED = Exists(PLANS.filter(state=PlanState.COMPLETED))
+ANALYZED = Subquery(AIInsight.objects.filter(incident=OuterRef("pk")).order_by("attempt").values("generated_at")[:1])
+DECIDED = ApprovalRequest.objects.filter(
+    incident=OuterRef("pk"), state__in=(ApprovalState.APPROVED, ApprovalState.REJECTED), decided_at__isnull=False
+).order_by()
+WAITED = Subquery(
+    DECIDED.values("incident").annotate(waited=Sum(between("created_at", "decided_at"))).values("waited"),
+    output_field=BigIntegerField(),
+)
+ANOMALIES = Coalesce(
+    Subquery(
+        Anomaly.objects.filter(incident=OuterRef("pk")).order_by().values("incident").annotate(n=Count("pk")).values("n")
+    ),
+    0,
+)
+TO_DETECT, TO_RESOLVE = between("started_at", "detected_at"), between("started_at", "resolved_at")
+WORKED_ON = between("detected_at", "resolved_at")
+# each phase takes what the ones before left, so that the phases add up to the whole
+ANALYSIS = Least(
+    Greatest(Coalesce(Seconds(ANALYZED) - Seconds(F("detected_at")), 0), 0), WORKED_ON, output_field=BigIntegerField()
+)
+APPROVAL = Least(Coalesce(WAITED, 0), WORKED_ON - ANALYSIS, output_field=BigIntegerField())
+ACTED_ON = Case(
+    When(acknowledged_at__isnull=False, then=1),
+    When(BY_HAND & RESOLVED, then=1),
+    When(HAS_COMPLETED, then=1),
+    default=0,
+    output_field=BigIntegerField(),
+)
+
+
+def _incidents() -> QuerySet[Any]:
+    return Incident.objects.order_by()
+
+
+INCIDENTS = Family(
+    key="incident",
+    rollup=IncidentRollup,
+    rows=_incidents,
+    time="detected_at",
+    dimensions={"cluster": F("cluster_name"), "namespace": F("namespace"), "severity": F("severity")},
+    measures={
+        "total": Value(1),
+        "chaos": when(~NO_DRILL),
+        **{state.value.lower(): when(Q(state=state)) for state in IncidentState},
+        "auto_resolved": when(Q(state=IncidentState.RESOLVED) & ~BY_HAND),
+        "self_healed": Case(
+            When(~RESOLVED | BY_HAND | MERGED, then=0), When(HAS_COMPLETED, then=0), default=1,
+            output_field=BigIntegerField(),
+        ),
+        "remediated": when(HAS_PLAN),
+        "resolved_by_remediation": when(Q(state=IncidentState.RESOLVED) & HAS_PLAN),
+        "acted_on": ACTED_ON,
+        "risk_sum": F("risk_score"),
+        "anomalies": ANOMALIES,
+        "detect_count": when(NO_DRILL),
+        "detect_sum": when(NO_DRILL, TO_DETECT),
+        "resolve_count": when(TIMED),
+        "resolve_sum": when(TIMED, TO_RESOLVE),
+        "unresolved": when(NO_DRILL & ~Q(state=IncidentState.RESOLVED)),
+        "detection_sum": when(TIMED, Least(TO_DETECT, TO_RESOLVE)),
+        "analyzed_count": when(TIMED & Q(Exists(AIInsight.objects.filter(incident=OuterRef("pk"))))),
+        "analysis_sum": when(TIMED, ANALYSIS),
+        "asked_count": when(TIMED & Q(Exists(DECIDED))),
+        "approval_sum": when(TIMED, APPROVAL),
+        "acknowledge_count": when(NO_DRILL & Q(acknowledged_at__isnull=False)),
+        "acknowledge_sum": when(
+            NO_DRILL & Q(acknowledged_at__isnull=False), between("detected_at", "acknowledged_at")
+        ),
+    },
+    timings={
+        "detect_histogram": Timing(TO_DETECT, NO_DRILL),
+        "resolve_histogram": Timing(TO_RESOLVE, TIMED),
+    },
+)
+
+WORKLOADS = Family(
+    key="workload",
+    rollup=WorkloadRollup,
+    rows=_incidents,
+    time="detected_at",
+    dimensions={
+        **INCIDENTS.dimensions,
+        "kind": F("resource_kind"),
+        "name": F("resource_name"),
+        "signal": F("signal_type"),
+    },
+    measures={
+        "total": Value(1),
+        "acted_on": ACTED_ON,
+        "anomalies": ANOMALIES,
+        "resolve_count": when(TIMED),
+        "resolve_sum": when(TIMED, TO_RESOLVE),
+        "last": Seconds(F("detected_at")),
+    },
+    latest=frozenset({"last"}),
+    cubed=False,
+)
+
+# --- plans, approvals, postmortems -----------------------------------------------------------------------------------------
+
+FINISHED = Q(state__in=(PlanState.COMPLETED, PlanState.FAILED, PlanState.ROLLED_BACK))
+CLOCKED = FINISHED & Q(started_at__isnull=False, completed_at__isnull=False)
+VERIFIED = Q(state=PlanState.COMPLETED, actions_completed_at__isnull=False, completed_at__isnull=False)
+FIRST_ACTION = Subquery(
+    PlanStep.objects.filter(plan=OuterRef("pk")).exclude(action_type="").order_by("index").values("action_type")[:1],
+    output_field=CharField(),
+)
+OF_INCIDENT = {
+    "cluster": F("incident__cluster_name"),
+    "namespace": F("namespace"),
+    "severity": F("incident__severity"),
+}
+
+PLAN_FAMILY = Family(
+    key="plan",
+    rollup=PlanRollup,
+    rows=lambda: RemediationPlan.objects.order_by(),
+    time="created_at",
+    dimensions={**OF_INCIDENT, "action": Coalesce(FIRST_ACTION, Value(UNKNOWN)), "runbook": F("runbook_name")},
+    measures={
+        "total": Value(1),
+        "completed": when(Q(state=PlanState.COMPLETED)),
+        "failed": when(Q(state=PlanState.FAILED)),
+        "rolled_back": when(Q(state=PlanState.ROLLED_BACK)),
+        "duration_count": when(CLOCKED),
+        "duration_sum": when(CLOCKED, between("started_at", "completed_at")),
+        "verified_count": when(VERIFIED),
+        "verification_sum": when(VERIFIED, between("actions_completed_at", "completed_at")),
+    },
+)
+
+WORD = Q(state__in=(ApprovalState.APPROVED, ApprovalState.REJECTED), decided_at__isnull=False)
+APPROVALS = Family(
+    key="approval",
+    rollup=ApprovalRollup,
+    rows=lambda: ApprovalRequest.objects.order_by(),
+    time="created_at",
+    dimensions=OF_INCIDENT,
+    measures={
+        "total": Value(1),
+        "approved": when(Q(state=ApprovalState.APPROVED)),
+        "auto_approved": when(Q(state=ApprovalState.APPROVED, auto_approved=True)),
+        "rejected": when(Q(state=ApprovalState.REJECTED)),
+        "expired": when(Q(state=ApprovalState.EXPIRED)),
+        "decision_count": when(WORD),
+        "decision_sum": when(WORD, between("created_at", "decided_at")),
+    },
+)
+
+POSTMORTEMS = Family(
+    key="postmortem",
+    rollup=PostMortemRollup,
+    rows=lambda: PostMortem.objects.order_by(),
+    time="created_at",
+    dimensions=OF_INCIDENT,
+    measures={
+        "total": Value(1),
+        "requiring_action": when(Q(requires_human_action=True) & ~Q(state=PostMortemState.CLOSED)),
+    },
+)
+
+FAMILIES: dict[str, Family] = {
+    family.key: family for family in (INCIDENTS, WORKLOADS, PLAN_FAMILY, APPROVALS, POSTMORTEMS)
+}

@@ -1,0 +1,25 @@
+"""Sums that reports are read from, so that a report over a million incidents costs what one over a thousand does."""
+
+from analytics.models.rollups import (
+    ALL,
+    ApprovalRollup,
+    Grain,
+    IncidentRollup,
+    OutdatedHour,
+    PlanRollup,
+    PostMortemRollup,
+    Rollup,
+    WorkloadRollup,
+)
+
+__all__ = [
+    "ALL",
+    "ApprovalRollup",
+    "Grain",
+    "IncidentRollup",
+    "OutdatedHour",
+    "PlanRollup",
+    "PostMortemRollup",
+    "Rollup",
+    "WorkloadRollup",
+]

@@ -1,0 +1,175 @@
+"""Roll-ups: sums per hour, day and week.
+
+A row belongs to a bucket (`grain`, `start`) and to one value of each dimension. `ALL` in `cluster` or `namespace` is the sum
+over that dimension, kept so that a question without a filter reads a handful of rows. Hours are kept for the finest
+dimensions and for the grand total only; days and weeks for all four combinations.
+
+Times are whole seconds, as the API shows them, so sums are exact.
+"""
+
+from django.db import models
+
+ALL = "*"  # no name of a cluster or namespace
+
+
+class Grain(models.IntegerChoices):
+    """The length of a bucket, in hours. Days are UTC, weeks begin on Monday."""
+
+    HOUR = 1
+    DAY = 24
+    WEEK = 168
+
+
+class OutdatedHour(models.Model):
+    """An hour whose roll-ups no longer say what the raw rows say. Appended by database triggers (analytics.triggers).
+
+    A queue, not a set: two transactions that touch the same hour must not wait for each other.
+    """
+
+    family = models.CharField(max_length=16)  # a key of analytics.families.FAMILIES
+    hour = models.IntegerField()  # since 1970
+
+    class Meta:
+        indexes = [models.Index(fields=["family", "hour"], name="outdated_hour_of_family")]
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.hour}"
+
+
+class Rollup(models.Model):
+    """`start` counts hours since 1970: reports read thousands of rows, and integers are cheaper than times."""
+
+    grain = models.PositiveSmallIntegerField(choices=Grain)
+    start = models.IntegerField()
+    cluster = models.CharField(max_length=253)
+    namespace = models.CharField(max_length=253)
+    severity = models.CharField(max_length=16)
+    total = models.IntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{Grain(self.grain).name} {self.start}: {self.total}"
+
+
+class IncidentRollup(Rollup):
+    """Incidents by the time of their detection. Times to detect and to resolve leave chaos experiments out (ANA-5)."""
+
+    chaos = models.IntegerField(default=0)
+    detected = models.IntegerField(default=0)
+    analyzing = models.IntegerField(default=0)
+    remediating = models.IntegerField(default=0)
+    contained = models.IntegerField(default=0)
+    resolved = models.IntegerField(default=0)
+    escalated = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    auto_resolved = models.IntegerField(default=0)  # without a resolve call
+    self_healed = models.IntegerField(default=0)  # resolved although no plan completed and nobody resolved it
+    remediated = models.IntegerField(default=0)  # has a plan
+    resolved_by_remediation = models.IntegerField(default=0)  # of these, resolved
+    acted_on = models.IntegerField(default=0)  # acknowledged, resolved by hand, or a plan completed
+    risk_sum = models.BigIntegerField(default=0)
+    anomalies = models.IntegerField(default=0)
+
+    detect_count = models.IntegerField(default=0)
+    detect_sum = models.BigIntegerField(default=0)  # seconds from the event to the detection
+    resolve_count = models.IntegerField(default=0)
+    resolve_sum = models.BigIntegerField(default=0)  # seconds from the event to the resolution
+    unresolved = models.IntegerField(default=0)  # neither chaos nor resolved: their time is still running
+    # the phases of the resolved ones; what is left of `resolve_sum` is remediation
+    detection_sum = models.BigIntegerField(default=0)
+    analyzed_count = models.IntegerField(default=0)
+    analysis_sum = models.BigIntegerField(default=0)
+    asked_count = models.IntegerField(default=0)
+    approval_sum = models.BigIntegerField(default=0)
+    acknowledge_count = models.IntegerField(default=0)
+    acknowledge_sum = models.BigIntegerField(default=0)  # seconds from the detection to the acknowledgement
+
+    detect_histogram = models.BinaryField(default=bytes)  # analytics.histograms
+    resolve_histogram = models.BinaryField(default=bytes)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "cluster", "namespace", "start", "severity"], name="incident_rollup_is_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "start"], name="incident_rollup_by_start")]
+
+
+class WorkloadRollup(Rollup):
+    """Incidents by the thing that had them and by signal."""
+
+    kind = models.CharField(max_length=63)
+    name = models.CharField(max_length=253)
+    signal = models.CharField(max_length=63)
+    acted_on = models.IntegerField(default=0)
+    anomalies = models.IntegerField(default=0)
+    resolve_count = models.IntegerField(default=0)
+    resolve_sum = models.BigIntegerField(default=0)
+    last = models.BigIntegerField(default=0)  # detection of the newest, seconds since 1970
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "start", "cluster", "namespace", "kind", "name", "signal", "severity"],
+                name="workload_rollup_is_unique",
+            )
+        ]
+
+
+class PlanRollup(Rollup):
+    """Remediation plans by the time of their creation."""
+
+    action = models.CharField(max_length=255)  # ANA-10
+    runbook = models.CharField(max_length=253)
+    completed = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    rolled_back = models.IntegerField(default=0)
+    duration_count = models.IntegerField(default=0)  # finished plans that know when they began and ended
+    duration_sum = models.BigIntegerField(default=0)
+    verified_count = models.IntegerField(default=0)
+    verification_sum = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "cluster", "namespace", "start", "severity", "action", "runbook"],
+                name="plan_rollup_is_unique",
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "start"], name="plan_rollup_by_start")]
+
+
+class ApprovalRollup(Rollup):
+    """Approval requests by the time of the request."""
+
+    approved = models.IntegerField(default=0)
+    auto_approved = models.IntegerField(default=0)  # of the approved
+    rejected = models.IntegerField(default=0)
+    expired = models.IntegerField(default=0)
+    decision_count = models.IntegerField(default=0)
+    decision_sum = models.BigIntegerField(default=0)  # seconds until approved or rejected
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "cluster", "namespace", "start", "severity"], name="approval_rollup_is_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "start"], name="approval_rollup_by_start")]
+
+
+class PostMortemRollup(Rollup):
+    """Postmortems by the time of their creation."""
+
+    requiring_action = models.IntegerField(default=0)  # a person has to act, and has not closed it
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "cluster", "namespace", "start", "severity"], name="postmortem_rollup_is_unique"
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "start"], name="postmortem_rollup_by_start")]
