@@ -218,6 +218,7 @@ CELERY_TASK_ROUTES = {
     "runbooks.tasks.*": {"queue": "remediation"},
     "aiops.notifications.tasks.*": {"queue": "notify"},
     "aiops.audit.tasks.write_export": {"queue": "reports"},
+    "aiops.audit.tasks.verify_audit": {"queue": "reports"},
 }
 
 
@@ -237,6 +238,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
     "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _sweep),
+    "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
 }
 

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from aiops.audit.models import AuditChain, AuditEvent, AuditExport
+from aiops.audit.models import AuditChain, AuditEvent, AuditExport, AuditVerdict
 from aiops.console.watched import Watched
 
 
@@ -31,3 +31,8 @@ class AuditExportAdmin(Watched):
     )
     list_filter = ("state", "format")
     search_fields = ("job_id", "requested_by")
+
+
+@admin.register(AuditVerdict)
+class AuditVerdictAdmin(Watched):
+    list_display = ("checked_at", "__str__", "records")

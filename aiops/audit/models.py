@@ -77,6 +77,21 @@ class AuditEvent(models.Model):
         raise Conflict("Audit records are never deleted")
 
 
+class AuditVerdict(models.Model):
+    """What a walk along all chains found. Reports show the newest one, since a walk costs minutes when the log is long."""
+
+    checked_at = models.DateTimeField()
+    records = models.PositiveBigIntegerField()
+    broken = models.CharField(max_length=1024, blank=True)  # the first broken place; empty: the log holds
+
+    class Meta:
+        ordering = ["-checked_at", "-pk"]
+        indexes = [models.Index(fields=["-checked_at"], name="audit_verdict_newest")]
+
+    def __str__(self) -> str:
+        return self.broken or "intact"
+
+
 class ExportFormat(models.TextChoices):
     CSV = "csv"
     JSON = "json"

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from django.db import connection
 
 from aiops.audit.actor import Actor
-from aiops.audit.models import AuditChain, AuditEvent
+from aiops.audit.models import AuditChain, AuditEvent, AuditVerdict
 from aiops.audit.records import checksum, subject
 from aiops.redaction import redact_details
+
+log = structlog.get_logger(__name__)
 
 CHAINS = 16
 BATCH = 2_000
@@ -106,6 +109,19 @@ def verify() -> Iterator[str]:
         broken = _verify_chain(number, heads.get(number))
         if broken:
             yield broken
+
+
+def judge(*, at: datetime) -> AuditVerdict:
+    """Verify the log and keep the verdict. A verdict is news only when it differs: of equal ones the newest stays."""
+    records = AuditEvent.objects.count()
+    broken = next(verify(), "")[:1024]
+    before = AuditVerdict.objects.first()
+    verdict = AuditVerdict.objects.create(checked_at=at, records=records, broken=broken)
+    if before is not None and before.broken == broken:
+        before.delete()
+    if broken:
+        log.error("audit_log_broken", place=broken)
+    return verdict
 
 
 def _verify_chain(number: int, head: AuditChain | None) -> str:

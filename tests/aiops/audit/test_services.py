@@ -1,4 +1,5 @@
 import io
+from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
@@ -6,7 +7,7 @@ from django.db import connection, transaction
 
 from aiops.audit import services
 from aiops.audit.actor import SYSTEM
-from aiops.audit.models import AuditChain, AuditEvent
+from aiops.audit.models import AuditChain, AuditEvent, AuditVerdict
 from aiops.errors import Conflict
 from tests.conftest import NOON
 from tests.threads import at_once, postgresql_only
@@ -92,7 +93,7 @@ class TestVerify:
         event.user = "nobody"
         tamper(
             "UPDATE audit_auditevent SET \"user\" = 'nobody', checksum = %s WHERE id = %s",
-            services.checksum(event),
+            checksum(event),
             event.id,
         )
 
@@ -126,6 +127,27 @@ class TestVerify:
         out = io.StringIO()
         call_command("verify_audit", stdout=out)
         assert "holds: 1 records" in out.getvalue()
+
+
+@pytest.mark.django_db
+class TestJudge:
+    def test_keeps_the_verdict(self) -> None:
+        record()
+
+        verdict = services.judge(at=NOON)
+
+        assert (verdict.records, verdict.broken, str(verdict)) == (1, "", "intact")
+
+    def test_of_equal_verdicts_the_newest_stays(self) -> None:
+        event = record()
+        services.judge(at=NOON)
+        services.judge(at=NOON + timedelta(hours=1))
+        tamper("DELETE FROM audit_auditevent WHERE id = %s", event.id)
+        services.judge(at=NOON + timedelta(hours=2))
+
+        found = list(AuditVerdict.objects.values_list("checked_at", "broken"))
+        assert [at for at, _ in found] == [NOON + timedelta(hours=2), NOON + timedelta(hours=1)]
+        assert "missing" in found[0][1] and found[1][1] == ""
 
 
 @pytest.mark.django_db(transaction=True)
