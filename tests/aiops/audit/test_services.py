@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from aiops.audit import services
 from aiops.audit.actor import SYSTEM
 from aiops.audit.models import AuditChain, AuditEvent, AuditVerdict
+from aiops.audit.records import checksum
 from aiops.errors import Conflict
 from tests.conftest import NOON
 from tests.threads import at_once, postgresql_only
