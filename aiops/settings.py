@@ -65,6 +65,8 @@ AIOPS_PLAN_LEASE = env_int(
     "AIOPS_PLAN_LEASE", 180, minimum=5
 )  # seconds after which another worker takes over the plan of a worker that died
 AIOPS_MAX_ATTEMPTS = env_int("AIOPS_MAX_ATTEMPTS", 5, minimum=1)  # remediation attempts of an incident
+AIOPS_SLO_INTERVAL = env_int("AIOPS_SLO_INTERVAL", 60, minimum=10)  # seconds between two evaluations of an SLO
+AIOPS_SLO_DELAY = env_int("AIOPS_SLO_DELAY", 60)  # how far back Prometheus is asked, so that scrapes have landed
 AIOPS_ALLOW_PRIVATE_ADDRESSES = env_bool("AIOPS_ALLOW_PRIVATE_ADDRESSES", EMBEDDED)
 AIOPS_KUBECONFIG = env_str("AIOPS_KUBECONFIG") or env_str("KUBECONFIG")
 AIOPS_SIMULATOR_PORT = env_int("AIOPS_SIMULATOR_PORT", 8091, minimum=1)  # the simulated cluster of `make run`
@@ -217,6 +219,7 @@ CELERY_TASK_ROUTES = {
     "incidents.tasks.poll_*": {"queue": "poll"},
     "runbooks.tasks.*": {"queue": "remediation"},
     "aiops.notifications.tasks.*": {"queue": "notify"},
+    "slos.tasks.evaluate_due": {"queue": "slos"},
     "aiops.audit.tasks.write_export": {"queue": "reports"},
     "aiops.audit.tasks.verify_audit": {"queue": "reports"},
 }
@@ -236,6 +239,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-incidents": _every("incidents.tasks.sweep", _sweep),
     "sweep-escalations": _every("incidents.tasks.sweep_escalations", _sweep),
     "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
+    "sweep-slos": _every("slos.tasks.sweep", _sweep),
+    "forget-slo-measurements": _every("slos.tasks.forget", 3600.0),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
     "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _sweep),
     "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),

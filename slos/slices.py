@@ -59,6 +59,28 @@ def seconds(at: datetime) -> int:
     return int(at.timestamp())
 
 
+@dataclass(slots=True)
+class Sums:
+    """Sums over a span; `excluded_*` is the part of it that lies in planned maintenance."""
+
+    good: float = 0.0
+    total: float = 0.0
+    excluded_good: float = 0.0
+    excluded_total: float = 0.0
+    slices: float = 0
+    value_sum: float = 0.0
+    value_count: float = 0
+
+    def add(self, other: "Sums", share: float = 1.0) -> None:
+        self.good += other.good * share
+        self.total += other.total * share
+        self.excluded_good += other.excluded_good * share
+        self.excluded_total += other.excluded_total * share
+        self.slices += other.slices * share
+        self.value_sum += other.value_sum * share
+        self.value_count += other.value_count * share
+
+
 class Timeline:
     """The slices of one SLO between two hours, a place per minute."""
 
@@ -126,6 +148,26 @@ class Timeline:
         counted = count - left_out
         return Reading(good=good, total=total, coverage=known / counted if counted > 0 else 0.0)
 
+    def sums(self, end: int, length: timedelta, grid: Grid, excluded: Iterable[tuple[int, int]] = ()) -> Sums:
+        """As `reading`, with everything that is summed up and what lies in `excluded` beside it."""
+        last = self._index(end)
+        stride = grid.width // MINUTE
+        count = max(1, math.ceil(length.total_seconds() / grid.width))
+        indexes = range(last - (count - 1) * stride, last + 1, stride)
+        found = [
+            Slice(self._end(index), self.good[index], self.total[index], self.value[index])
+            for index in indexes
+            if index >= 0 and not math.isnan(self.total[index])
+        ]
+        return add_up(found, grid, excluded)
+
+    def last(self, end: int) -> int | None:
+        """The end of the last slice up to `end` that was measured."""
+        for index in range(self._index(end), -1, -1):
+            if not math.isnan(self.total[index]):
+                return self._end(index)
+        return None
+
     def _end(self, index: int) -> int:
         return self.first_hour + (index + 1) * MINUTE
 
@@ -137,28 +179,6 @@ class Timeline:
             if 0 <= index < len(self.total) and not math.isnan(self.total[index]):
                 found.append(Slice(end, self.good[index], self.total[index], self.value[index]))
         return found
-
-
-@dataclass(slots=True)
-class Sums:
-    """Sums over a span; `excluded_*` is the part of it that lies in planned maintenance."""
-
-    good: float = 0.0
-    total: float = 0.0
-    excluded_good: float = 0.0
-    excluded_total: float = 0.0
-    slices: float = 0
-    value_sum: float = 0.0
-    value_count: float = 0
-
-    def add(self, other: "Sums", share: float = 1.0) -> None:
-        self.good += other.good * share
-        self.total += other.total * share
-        self.excluded_good += other.excluded_good * share
-        self.excluded_total += other.excluded_total * share
-        self.slices += other.slices * share
-        self.value_sum += other.value_sum * share
-        self.value_count += other.value_count * share
 
 
 def overlaps(end: int, width: int, spans: Iterable[tuple[int, int]]) -> bool:

@@ -20,7 +20,7 @@ from django.db import connection
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 T = TypeVar("T")
-QUEUES = "default,poll,remediation,notify,reports"
+QUEUES = "default,poll,remediation,notify,reports,slos"
 
 
 def eventually(what: Callable[[], T], *, within: float = 60, every: float = 0.1, or_say: str = "") -> T:

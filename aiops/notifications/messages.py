@@ -25,6 +25,7 @@ EVENTS = frozenset(
         "escalation_level",
         "cluster_disconnected",
         "cluster_connected",
+        "slo_alert",
     }
 )
 

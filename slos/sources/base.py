@@ -50,10 +50,13 @@ def by_method(slo: SLO, slices: Iterable[Slice], span: Span) -> Iterator[Slice]:
         yield from slices
         return
     known = {one.end: one for one in slices}
+    first = (
+        span.start if slo.measured_since else min(known, default=span.end + 1)
+    )  # before it began, silence is no failure
     for end in span.ends():
         one = known.get(end)
         if one is None or one.total <= 0:
-            silent = _silent(slo, end, is_gap=one is None)
+            silent = _silent(slo, end, is_gap=one is None) if end >= first else None
             if silent is not None:
                 yield silent
             continue

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db.models import Max, Q
 
+from federation.models import Cluster
 from incidents.models import Anomaly, Incident
 from slos.models import SLO
 from slos.slices import Slice
@@ -23,15 +24,18 @@ class Outage:
 
     pk: int
     name: str
+    kind: str
+    resource: str
     namespace: str
     services: frozenset[str]
-    cluster: int | None
+    cluster: Cluster | None
+    place: str  # what the cluster is called, also when it is not registered
     start: datetime
     end: datetime | None
     updated_at: datetime
 
     def is_of(self, slo: SLO) -> bool:
-        elsewhere = slo.cluster_id is not None and self.cluster is not None and slo.cluster_id != self.cluster
+        elsewhere = None not in (slo.cluster_id, self.cluster) and slo.cluster != self.cluster
         return self.namespace == slo.namespace and slo.service in self.services and not elsewhere
 
     def interval(self, until: datetime) -> Interval:
@@ -73,7 +77,17 @@ def _outage(row: Incident, over: datetime | None) -> Outage:
     if over is not None:
         end = over if end is None else min(end, over)
     return Outage(
-        row.pk, row.name, row.namespace, frozenset(services), row.cluster_id, row.started_at, end, row.updated_at
+        pk=row.pk,
+        name=row.name,
+        kind=row.resource_kind,
+        resource=row.resource_name,
+        namespace=row.namespace,
+        services=frozenset(services),
+        cluster=row.cluster,
+        place=row.cluster_name or str(row.labels.get("cluster", "")),
+        start=row.started_at,
+        end=end,
+        updated_at=row.updated_at,
     )
 
 

@@ -1,0 +1,95 @@
+"""How much of a budget each incident burned: what was bad while it lasted, shared among those that overlap."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from django.db.models import Sum
+
+from incidents.models import Incident
+from slos import objectives
+from slos.models import SLO, Attribution
+from slos.services.history import Written
+from slos.slices import MINUTE, Slice, Sums, seconds
+from slos.sources.incidents import Interval, Outage
+from slos.windows import Window
+
+DAY = 86_400
+MOST = 1_000  # rows per statement
+
+
+def write(
+    looks: Sequence[tuple[SLO, Window, Sums, Written, int]], outages: Mapping[int, Sequence[Outage]], at: datetime
+) -> None:
+    """Compute the shares of the days that were measured just now anew. One statement."""
+    rows: list[Attribution] = []
+    for slo, window, official, written, end in looks:
+        known = outages.get(slo.pk, ())
+        if not known or not official.total > 0:
+            continue
+        judged = window.elapsed if window.is_calendar else window.length
+        minutes_per_bad = judged / timedelta(minutes=1) / official.total
+        for day, slices in written.days.items():
+            whole = _whole_day(slo, day, slices, written, end)
+            for pk, bad in _share(whole, objectives.grid(slo).width, known, at).items():
+                rows.append(
+                    Attribution(slo=slo, incident_id=pk, day=day, bad=bad, minutes=bad * minutes_per_bad, updated_at=at)
+                )
+    Attribution.objects.bulk_create(
+        rows,
+        batch_size=MOST,
+        update_conflicts=True,
+        unique_fields=["slo", "incident", "day"],
+        update_fields=["bad", "minutes", "updated_at"],
+    )
+
+
+def _whole_day(slo: SLO, day: date, touched: Sequence[Slice], written: Written, end: int) -> list[Slice]:
+    """The slices of the day: what was measured just now, and what is still kept of its other hours."""
+    begin = seconds(datetime.combine(day, time(), tzinfo=UTC))
+    grid = objectives.grid(slo)
+    kept = [
+        one
+        for hour in range(max(begin, written.timeline.first_hour), min(begin + DAY, end), 3600)
+        for one in written.timeline.slices(hour, grid)
+    ]
+    known = {one.end for one in kept}
+    return [*(one for one in touched if one.end not in known), *kept]
+
+
+def _share(slices: Iterable[Slice], width: int, outages: Sequence[Outage], at: datetime) -> dict[int, float]:
+    intervals: list[tuple[int, Interval]] = [(outage.pk, outage.interval(at)) for outage in outages]
+    shares: dict[int, float] = defaultdict(float)
+    for end, good, total, _ in slices:
+        bad = total - good
+        if bad <= 0:
+            continue
+        during = [pk for pk, (start, stop) in intervals if start < end and end - max(width, MINUTE) < stop]
+        for pk in during:
+            shares[pk] += bad / len(during)
+    return shares
+
+
+def of_slo(*, slo: SLO, since: datetime) -> list[dict[str, Any]]:
+    """The incidents that burned the budget, the worst first: `{incident, minutes, share}`; a share of 1 is all of it."""
+    rows = Attribution.objects.filter(slo=slo, day__gte=since.date()).order_by()
+    sums = rows.values_list("incident__name").annotate(minutes=Sum("minutes")).order_by("-minutes", "incident__name")
+    return [
+        {
+            "incident": name,
+            "minutes": minutes,
+            "share": minutes / slo.budget_total if slo.budget_total else None,
+        }
+        for name, minutes in sums[:100]
+    ]
+
+
+def of_incident(*, incident: Incident) -> list[dict[str, Any]]:
+    """The budgets that the incident burned, the worst first: `{slo, namespace, minutes, share}`."""
+    rows = Attribution.objects.filter(incident=incident).order_by()
+    sums = rows.values_list("slo__name", "slo__namespace", "slo__budget_total").annotate(minutes=Sum("minutes"))
+    return [
+        {"slo": name, "namespace": namespace, "minutes": minutes, "share": minutes / total if total else None}
+        for name, namespace, total, minutes in sums.order_by("-minutes", "slo__name")[:100]
+    ]
