@@ -8,12 +8,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import BigIntegerField, Case, CharField, Count, Exists, F, Func, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.db.models.query import QuerySet
 
-from analytics.models import ApprovalRollup, IncidentRollup, PlanRollup, PostMortemRollup, Rollup, WorkloadRollup
+from aiops.audit.models import AuditEvent
+from analytics.models import (
+    ApprovalRollup,
+    AuditRollup,
+    IncidentRollup,
+    PlanRollup,
+    PostMortemRollup,
+    Rollup,
+    WorkloadRollup,
+)
 from incidents.models import AIInsight, Anomaly, Incident, PostMortem
 from incidents.services.merging import MERGED_INTO
 from incidents.states import IncidentState, PostMortemState
@@ -108,7 +131,11 @@ WAITED = Subquery(
 )
 ANOMALIES = Coalesce(
     Subquery(
-        Anomaly.objects.filter(incident=OuterRef("pk")).order_by().values("incident").annotate(n=Count("pk")).values("n")
+        Anomaly.objects.filter(incident=OuterRef("pk"))
+        .order_by()
+        .values("incident")
+        .annotate(n=Count("pk"))
+        .values("n")
     ),
     0,
 )
@@ -144,12 +171,15 @@ INCIDENTS = Family(
         **{state.value.lower(): when(Q(state=state)) for state in IncidentState},
         "auto_resolved": when(Q(state=IncidentState.RESOLVED) & ~BY_HAND),
         "self_healed": Case(
-            When(~RESOLVED | BY_HAND | MERGED, then=0), When(HAS_COMPLETED, then=0), default=1,
+            When(~RESOLVED | BY_HAND | MERGED, then=0),
+            When(HAS_COMPLETED, then=0),
+            default=1,
             output_field=BigIntegerField(),
         ),
         "remediated": when(HAS_PLAN),
         "resolved_by_remediation": when(Q(state=IncidentState.RESOLVED) & HAS_PLAN),
         "acted_on": ACTED_ON,
+        "attempts": F("remediation_attempts"),
         "risk_sum": F("risk_score"),
         "anomalies": ANOMALIES,
         "detect_count": when(NO_DRILL),
@@ -163,9 +193,7 @@ INCIDENTS = Family(
         "asked_count": when(TIMED & Q(Exists(DECIDED))),
         "approval_sum": when(TIMED, APPROVAL),
         "acknowledge_count": when(NO_DRILL & Q(acknowledged_at__isnull=False)),
-        "acknowledge_sum": when(
-            NO_DRILL & Q(acknowledged_at__isnull=False), between("detected_at", "acknowledged_at")
-        ),
+        "acknowledge_sum": when(NO_DRILL & Q(acknowledged_at__isnull=False), between("detected_at", "acknowledged_at")),
     },
     timings={
         "detect_histogram": Timing(TO_DETECT, NO_DRILL),
@@ -259,6 +287,20 @@ POSTMORTEMS = Family(
     },
 )
 
+AUDIT = Family(
+    key="audit",
+    rollup=AuditRollup,
+    rows=lambda: AuditEvent.objects.order_by(),
+    time="at",
+    dimensions={
+        "cluster": Value("", output_field=CharField()),
+        "namespace": F("namespace"),
+        "severity": F("severity"),
+        "event_type": F("event_type"),
+    },
+    measures={"total": Value(1)},
+)
+
 FAMILIES: dict[str, Family] = {
-    family.key: family for family in (INCIDENTS, WORKLOADS, PLAN_FAMILY, APPROVALS, POSTMORTEMS)
+    family.key: family for family in (INCIDENTS, WORKLOADS, PLAN_FAMILY, APPROVALS, POSTMORTEMS, AUDIT)
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from django.db import connections
 from django.db.models import Model
 
+from aiops.audit.models import AuditEvent
 from analytics.models import OutdatedHour
 from incidents.models import AIInsight, Anomaly, Incident, PostMortem
 from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
@@ -54,6 +55,7 @@ NOTES = (
     Note(_table(ApprovalRequest), ("approval",), "created_at"),
     Note(_table(ApprovalRequest), ("incident",), "detected_at", via=OF_ITS_INCIDENT),
     Note(_table(PostMortem), ("postmortem",), "created_at"),
+    Note(_table(AuditEvent), ("audit",), "at", events=(INSERT,)),  # append-only
     Note(_table(AIInsight), ("incident",), "detected_at", via=OF_ITS_INCIDENT, watched=("generated_at", "incident_id")),
     Note(_table(Anomaly), ("incident", "workload"), "detected_at", via=OF_ITS_INCIDENT, watched=("incident_id",)),
     *(

@@ -3,6 +3,7 @@
 from analytics.models.rollups import (
     ALL,
     ApprovalRollup,
+    AuditRollup,
     Grain,
     IncidentRollup,
     OutdatedHour,
@@ -15,6 +16,7 @@ from analytics.models.rollups import (
 __all__ = [
     "ALL",
     "ApprovalRollup",
+    "AuditRollup",
     "Grain",
     "IncidentRollup",
     "OutdatedHour",

@@ -69,6 +69,7 @@ class IncidentRollup(Rollup):
     remediated = models.IntegerField(default=0)  # has a plan
     resolved_by_remediation = models.IntegerField(default=0)  # of these, resolved
     acted_on = models.IntegerField(default=0)  # acknowledged, resolved by hand, or a plan completed
+    attempts = models.IntegerField(default=0)  # of remediation
     risk_sum = models.BigIntegerField(default=0)
     anomalies = models.IntegerField(default=0)
 
@@ -173,3 +174,18 @@ class PostMortemRollup(Rollup):
             )
         ]
         indexes = [models.Index(fields=["grain", "start"], name="postmortem_rollup_by_start")]
+
+
+class AuditRollup(Rollup):
+    """Audit records by their time. They name no cluster, and their severity is that of the log: info, warning, critical."""
+
+    event_type = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "cluster", "namespace", "start", "severity", "event_type"],
+                name="audit_rollup_is_unique",
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "start"], name="audit_rollup_by_start")]
