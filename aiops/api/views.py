@@ -223,7 +223,7 @@ class ResourceViewSet(ViewSetMixin, ApiView):
         """The addressed row (NAME-2…4). Raises `Missing`, or `BadRequest` when the name is ambiguous."""
         name: str = self.kwargs[self.lookup_field]
         namespace = self.param("namespace") if self.namespaced else None
-        if "\x00" in name:
+        if any("\x00" in part for part in self.kwargs.values()):  # no database holds such a name
             raise Missing("Not found")
         rows = self.get_queryset().filter(**{self.lookup_field: name})
         if namespace is not None:

@@ -180,7 +180,8 @@ class RemediationViewSet(Lists, Reads, ResourceViewSet):
         execution.cancel(plan=plan, by=sent["cancelled_by"], reason=sent["reason"], actor=self.actor, at=self.now)
         return self._again(plan)
 
-    @action(detail=True, methods=["post"], url_path="steps/(?P<step>[^/]+)/complete", url_name="complete_step")
+    # the name of a step may be any text, slashes included
+    @action(detail=True, methods=["post"], url_path=r"steps/(?P<step>[\s\S]+)/complete", url_name="complete_step")
     @operation(role=Role.OPERATOR, body=CompleteStepBody, refusals=(404, 409), names_object=True)
     def complete_step(self, request: Request, name: str, step: str) -> Response:
         """A manual step is done; the plan goes on."""

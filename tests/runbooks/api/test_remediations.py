@@ -1,4 +1,5 @@
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -157,8 +158,16 @@ class TestCompleteStep:
         assert answer.status_code == 200
         assert answer.json()["status"]["actionCheckpoints"][0]["success"] is True
 
-    def test_an_unknown_step(self, operator: Client) -> None:
-        assert complete(operator, make_plan(state="Executing"), "nothing", completedBy="ines").status_code == 404
+    @pytest.mark.parametrize("name", ["call/write", "ring é", "50 %"])
+    def test_a_step_of_any_name(self, operator: Client, name: str) -> None:
+        plan = make_plan(state="Executing")
+        make_step(plan=plan, index=0, name=name, action="script", action_type="", state="Running", started_at=NOON)
+
+        assert complete(operator, plan, quote(name), completedBy="ines").status_code == 200
+
+    @pytest.mark.parametrize("name", ["nothing", "%00", "a/b"])
+    def test_an_unknown_step(self, operator: Client, name: str) -> None:
+        assert complete(operator, make_plan(state="Executing"), name, completedBy="ines").status_code == 404
 
     def test_a_step_that_is_not_manual(self, operator: Client) -> None:
         plan = make_plan(state="Executing")
