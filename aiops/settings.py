@@ -217,6 +217,7 @@ CELERY_TIMEZONE = "UTC"
 # separate queues, so that a burst of one kind does not starve another
 CELERY_TASK_ROUTES = {
     "incidents.tasks.poll_*": {"queue": "poll"},
+    "federation.tasks.*": {"queue": "poll"},
     "runbooks.tasks.*": {"queue": "remediation"},
     "aiops.notifications.tasks.*": {"queue": "notify"},
     "slos.tasks.evaluate_due": {"queue": "slos"},
@@ -236,10 +237,13 @@ def _every(task: str, seconds: float) -> dict[str, object]:
 _sweep = float(AIOPS_SWEEP_INTERVAL)
 CELERY_BEAT_SCHEDULE = {
     "poll-due-clusters": _every("incidents.tasks.poll_due_clusters", min(_sweep, float(AIOPS_POLL_INTERVAL))),
+    "check-due-clusters": _every("federation.tasks.check_due_clusters", _sweep),
+    "forget-health-samples": _every("federation.tasks.forget_old_samples", 3600.0),
     "sweep-incidents": _every("incidents.tasks.sweep", _sweep),
     "sweep-escalations": _every("incidents.tasks.sweep_escalations", _sweep),
     "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
     "sweep-slos": _every("slos.tasks.sweep", _sweep),
+    "sweep-sla-clocks": _every("slos.tasks.sweep_clocks", _sweep),
     "forget-slo-measurements": _every("slos.tasks.forget", 3600.0),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
     "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _sweep),

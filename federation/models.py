@@ -1,6 +1,8 @@
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
+from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, Value, When
 
 from aiops.models import Resource
 
@@ -32,13 +34,64 @@ class Phase(models.TextChoices):
     ERROR = "Error"
 
 
+class Health(models.TextChoices):
+    """What our own checks say; `Phase` is what the contract makes of it (federation/health.py)."""
+
+    PENDING = "Pending"
+    CONNECTED = "Connected"
+    DEGRADED = "Degraded"
+    UNREACHABLE = "Unreachable"
+
+
+class Status(models.TextChoices):
+    """How a cluster is (CLU-1)."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNREACHABLE = "unreachable"
+
+
+CHECK_FAILURES = 3  # in a row, until a cluster counts as unreachable
+STALE_AFTER = 3  # health-check intervals without a heartbeat
 AUTOMATION_RANK = {level: rank for rank, level in enumerate(Automation.values)}
 
 
 class ClusterQuerySet(models.QuerySet["Cluster"]):
     def due(self, at: Any) -> "ClusterQuerySet":
-        """Clusters whose next look is due, the longest waiting first."""
-        return self.filter(enabled=True, next_poll_at__lte=at).order_by("next_poll_at", "pk")
+        """Clusters whose next look is due, the longest waiting first.
+
+        One whose checks keep failing is not looked at: a look that hangs holds a worker far longer than a check does.
+        """
+        return self.filter(enabled=True, next_poll_at__lte=at, check_failures__lt=CHECK_FAILURES).order_by(
+            "next_poll_at", "pk"
+        )
+
+    def due_for_check(self, at: datetime) -> "ClusterQuerySet":
+        """Clusters whose health check is due, the longest waiting first; a new one is due at once."""
+        return self.filter(Q(next_check_at=None) | Q(next_check_at__lte=at), enabled=True).order_by(
+            F("next_check_at").asc(nulls_first=True), "pk"
+        )
+
+    def with_status(self, at: datetime) -> "ClusterQuerySet":
+        """Each with `is_connected` and `status` as of `at`, computed by the database so that lists can filter by it."""
+        silence = ExpressionWrapper(
+            F("health_check_interval_seconds") * Value(timedelta(seconds=STALE_AFTER)), output_field=DurationField()
+        )
+        fresh_until = ExpressionWrapper(F("last_heartbeat_at") + silence, output_field=models.DateTimeField())
+        is_well = ~Q(health=Health.DEGRADED) & (Q(node_count=None) | Q(nodes_ready=F("node_count")))
+        return self.annotate(fresh_until=fresh_until).annotate(
+            is_connected=Case(
+                When(phase=Phase.CONNECTED, fresh_until__gte=at, then=Value(True)),
+                default=Value(False),
+                output_field=models.BooleanField(),
+            ),
+            status=Case(
+                When(Q(is_connected=True) & is_well, then=Value(Status.HEALTHY)),
+                When(is_connected=True, then=Value(Status.DEGRADED)),
+                default=Value(Status.UNREACHABLE),
+                output_field=models.CharField(),
+            ),
+        )
 
 
 class Cluster(Resource):
@@ -68,12 +121,32 @@ class Cluster(Resource):
     namespace_count = models.PositiveIntegerField(null=True)
     pod_count = models.PositiveIntegerField(null=True)
     pod_capacity = models.PositiveIntegerField(null=True)
-    last_heartbeat_at = models.DateTimeField(null=True)  # the last look that succeeded
+    last_heartbeat_at = models.DateTimeField(null=True)  # the last look or health check that succeeded
     last_polled_at = models.DateTimeField(null=True)  # the last look, whatever came of it
     next_poll_at = models.DateTimeField()
     poll_failures = models.PositiveIntegerField(default=0)  # in a row; decides the back-off
     poll_error = models.CharField(max_length=1024, blank=True)  # for people; redacted
     coverage_gaps = models.JSONField(default=list)  # kinds that we may not or cannot list: unknown, not healthy
+    last_look_at = models.DateTimeField(null=True)  # the last poll that succeeded
+    health = models.CharField(max_length=16, choices=Health, default=Health.PENDING)
+    health_since = models.DateTimeField(null=True)
+    last_check_at = models.DateTimeField(null=True)  # the last health check, whatever came of it
+    next_check_at = models.DateTimeField(null=True)  # null: due at once
+    check_failures = models.PositiveIntegerField(default=0)  # in a row
+    successes = models.PositiveSmallIntegerField(default=0)  # of checks and looks in a row, counted to two
+    check_error = models.CharField(max_length=1024, blank=True)  # for people; redacted
+    check_error_class = models.CharField(max_length=16, blank=True)  # dns, connect, tls, auth, forbidden, timeout, …
+    latency_ms = models.PositiveIntegerField(null=True)  # of the API server, at the last check that it answered
+    cpu_capacity_millis = models.BigIntegerField(null=True)  # allocatable on all nodes; null: unknown, not zero
+    cpu_used_millis = models.BigIntegerField(null=True)  # by the metrics API
+    memory_capacity_bytes = models.BigIntegerField(null=True)
+    memory_used_bytes = models.BigIntegerField(null=True)
+    capabilities = models.JSONField(default=list)  # what was found there, such as metrics-server
+    certificate_expires_at = models.DateTimeField(null=True)  # of the API server
+    credentials_expire_at = models.DateTimeField(null=True)  # our client certificate or token
+    expiry_warned_at = models.DateTimeField(null=True)
+    sampled_at = models.DateTimeField(null=True)  # the newest row of the history
+    watched_until = models.DateTimeField(null=True)  # an observer sees every change until then; polls only reconcile
     # what stateful detectors remember from one look to the next (incidents/detectors/history.py)
     restart_history = models.JSONField(default=dict)
     unsettled_workloads = models.JSONField(default=dict)
@@ -83,4 +156,59 @@ class Cluster(Resource):
     class Meta:
         ordering = ["name", "pk"]
         constraints = [models.UniqueConstraint(fields=["name"], name="cluster_name_is_unique")]
-        indexes = [models.Index(fields=["enabled", "next_poll_at"], name="cluster_due")]
+        indexes = [
+            models.Index(fields=["enabled", "next_poll_at"], name="cluster_due"),
+            models.Index(fields=["enabled", "next_check_at"], name="cluster_check_due"),
+        ]
+
+
+class HealthSample(models.Model):
+    """One remembered health check: every failure, every change, and otherwise one in five minutes."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="health_samples")
+    at = models.DateTimeField()
+    last_look_at = models.DateTimeField(null=True)  # the last poll that succeeded
+    health = models.CharField(max_length=16, choices=Health)
+    latency_ms = models.PositiveIntegerField(null=True)
+    error_class = models.CharField(max_length=16, blank=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [
+            models.Index(fields=["cluster", "-at"], name="health_sample_of_cluster"),
+            models.Index(fields=["at"], name="health_sample_oldest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cluster} {self.at:%H:%M:%S} {self.health}"
+
+
+class MaintenanceWindow(Resource):
+    """Planned work: signals of what it covers open no incidents, or nobody is told of them, until it is over.
+
+    An empty list covers everything. `starts_at` and `ends_at` are the first occurrence; `rrule` (RFC 5545, in `timezone`)
+    repeats it (federation/maintenance.py).
+    """
+
+    KIND: ClassVar[str] = "MaintenanceWindow"
+
+    class Suppress(models.TextChoices):
+        NOTIFICATIONS = "notifications"  # incidents open, but messages wait for the end of the window
+        INCIDENTS = "incidents"  # signals join open incidents but open none
+
+    description = models.CharField(max_length=1024, blank=True)
+    enabled = models.BooleanField(default=True)
+    suppress = models.CharField(max_length=16, choices=Suppress, default=Suppress.INCIDENTS)
+    clusters = models.JSONField(default=list, blank=True)  # names
+    environments = models.JSONField(default=list, blank=True)
+    tiers = models.JSONField(default=list, blank=True)
+    namespaces = models.JSONField(default=list, blank=True)
+    match_labels = models.JSONField(default=dict, blank=True)  # of the signal or of its cluster; all of them
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    rrule = models.CharField(max_length=256, blank=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["name"], name="maintenance_window_name_is_unique")]

@@ -27,6 +27,7 @@ def make_cluster(**overrides: Any) -> Cluster:
         "kubeconfig_digest": _digest(number),
         "server": "https://192.0.2.1:6443",
         "phase": "Connected",
+        "health": "Connected",
         "next_poll_at": NOON,
         "created_at": NOON,
         "updated_at": NOON,

@@ -56,6 +56,13 @@ class KubernetesClient(Transport):
                 item.setdefault("kind", spec.name)
                 yield item
 
+    def count(self, kind: str) -> int:
+        """How many objects of a kind there are, without fetching them."""
+        body = self._json("GET", KINDS[kind].path(None), {"limit": 1})
+        items, metadata = body.get("items"), body.get("metadata")
+        left = metadata.get("remainingItemCount") if isinstance(metadata, dict) else None
+        return (len(items) if isinstance(items, list) else 0) + (left if isinstance(left, int) and left > 0 else 0)
+
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[_Page]:
         token, restarts, given = "", 0, set[str]()
         for _ in range(MAX_PAGES):

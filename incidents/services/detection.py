@@ -5,7 +5,6 @@ that hangs or answers nonsense delays no other; the longer it stays so, the less
 """
 
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,17 +12,15 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
-from aiops.audit import services as audit
-from aiops.audit.actor import SYSTEM
 from aiops.clients.errors import ClientError, ClientUnavailable
 from aiops.clients.kubernetes import KubernetesClient
-from aiops.notifications import services as notifications
 from aiops.redaction import redact
 from federation import services as federation
-from federation.models import Cluster, Phase
+from federation.health import Origin
+from federation.models import Cluster
+from federation.services import health
 from incidents.detectors import scan
 from incidents.detectors.thresholds import DEFAULT, Thresholds
 from incidents.observations import WATCHER, Observation, digest
@@ -39,8 +36,6 @@ LEASE = timedelta(
 BUDGET = 300.0  # seconds for one look, however large the cluster
 LONGEST_BACK_OFF = timedelta(minutes=5)
 BATCH = 2_000  # observations per transaction
-GONE = "cluster_disconnected"
-BACK = "cluster_connected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ def poll(*, cluster: Cluster, at: datetime, client: KubernetesClient | None = No
         seen = survey.take(
             client or federation.connect(cluster),
             at=at,
-            last_look=cluster.last_heartbeat_at,
+            last_look=cluster.last_look_at,
             restart_history=cluster.restart_history,
             unsettled=cluster.unsettled_workloads,
             thresholds=thresholds(),
@@ -186,7 +181,6 @@ def _succeeded(cluster: Cluster, seen: Survey, at: datetime) -> None:
     if gaps != cluster.coverage_gaps:
         logger.warning("cluster_coverage", cluster=cluster.name, gaps=seen.gaps)
     columns: dict[str, Any] = {
-        "phase": Phase.CONNECTED,
         "kubernetes_version": seen.version.removeprefix("v"),
         "node_count": seen.nodes,
         "nodes_ready": seen.nodes_ready,
@@ -194,87 +188,34 @@ def _succeeded(cluster: Cluster, seen: Survey, at: datetime) -> None:
         "pod_count": seen.pods,
         "pod_capacity": seen.pod_capacity,
         "last_heartbeat_at": at,
+        "last_look_at": at,
         "last_polled_at": at,
         "next_poll_at": at + timedelta(seconds=settings.AIOPS_POLL_INTERVAL),
-        "poll_failures": 0,
         "poll_error": "",
         "coverage_gaps": gaps,
         "restart_history": seen.restart_history,
         "unsettled_workloads": seen.unsettled,
     }
-    _write(cluster, columns, at, error="")
+    health.note(cluster=cluster, origin=Origin.POLL, error=None, columns=columns, at=at)
 
 
 def _failed(cluster: Cluster, error: ClientError, at: datetime) -> PollResult:
     failures = cluster.poll_failures + 1
     message = redact(error.message)[:1024]
-    has_answered = error.status is not None or error.reason == "garbage" or not isinstance(error, ClientUnavailable)
     wait = back_off(failures, cluster.pk)
     if isinstance(error, ClientUnavailable) and error.retry_after:
         wait = max(wait, min(timedelta(seconds=error.retry_after), LONGEST_BACK_OFF))
     columns: dict[str, Any] = {
-        "phase": Phase.ERROR if has_answered else Phase.DISCONNECTED,
         "last_polled_at": at,
         "next_poll_at": at + wait,
-        "poll_failures": failures,
         "poll_error": message,
     }
     logger.warning("cluster_poll_failed", cluster=cluster.name, error=message, reason=error.reason, failures=failures)
-    _write(cluster, columns, at, error=message)
+    health.note(cluster=cluster, origin=Origin.POLL, error=error, columns=columns, at=at)
     return PollResult(cluster=cluster.name, phase=cluster.phase, error=message)
 
 
 def back_off(failures: int, salt: int) -> timedelta:
     """The interval, doubled with each failure in a row, at most five minutes; ±10 % so that clusters spread out."""
     seconds = settings.AIOPS_POLL_INTERVAL * 2 ** min(failures - 1, 12)
-    jitter = 1 + (zlib.crc32(f"{salt}:{failures}".encode()) % 201 - 100) / 1000
-    return min(timedelta(seconds=seconds), LONGEST_BACK_OFF) * jitter
-
-
-@transaction.atomic
-def _write(cluster: Cluster, columns: dict[str, Any], at: datetime, *, error: str) -> None:
-    """Observed state is no edit: the row's version stays, so that a look never spoils a person's `If-Match`.
-
-    Nothing is written when the credentials were changed meanwhile: the next look tells about the new ones.
-    """
-    was = cluster.phase
-    same = Cluster.objects.filter(pk=cluster.pk, kubeconfig_digest=cluster.kubeconfig_digest)
-    if not same.update(**columns):
-        return
-    for column, value in columns.items():
-        setattr(cluster, column, value)
-    is_connected = cluster.phase == Phase.CONNECTED
-    if was == cluster.phase or (not is_connected and was in (Phase.DISCONNECTED, Phase.ERROR)):
-        return
-    event = BACK if is_connected else GONE
-    if was != Phase.PENDING or not is_connected:
-        notifications.announce(_message(cluster, event, error), at=at)
-    audit.record(
-        audit.Record(
-            action="cluster.check",
-            actor=SYSTEM,
-            resource_type=Cluster.KIND,
-            resource=cluster.name,
-            namespace=cluster.namespace,
-            event_type=event,
-            severity="info" if is_connected else "warning",
-            details={"phase": cluster.phase, "error": error},
-        ),
-        at=at,
-    )
-
-
-def _message(cluster: Cluster, event: str, error: str) -> notifications.Message:
-    is_back = event == BACK
-    return notifications.Message(
-        event=event,
-        subject_kind=Cluster.KIND,
-        subject_name=cluster.name,
-        title=f"Cluster {cluster.name} is connected again" if is_back else f"Cluster {cluster.name} cannot be watched",
-        body="" if is_back else f"Nothing is known about its workloads until it answers again. {error}",
-        severity="low" if is_back else "high",
-        namespace=cluster.namespace,
-        resource_kind=Cluster.KIND,
-        state=cluster.phase,
-        cluster=cluster.name,
-    )
+    return min(timedelta(seconds=seconds), LONGEST_BACK_OFF) * health.jitter(salt, failures)

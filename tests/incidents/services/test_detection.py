@@ -16,6 +16,7 @@ from aiops.notifications.models import Channel, Notification, Policy
 from aiops.simulator.embedded import SimulatedCluster
 from federation import services as federation
 from federation.models import Cluster
+from federation.services import connections
 from incidents.models import Anomaly, Incident
 from incidents.services import detection
 from incidents.services.detection import PollResult
@@ -49,7 +50,7 @@ def look(cluster: Cluster, **timeouts: Any) -> PollResult:
     cluster.refresh_from_db()
     client = None
     if timeouts:
-        client = KubernetesClient(federation._stored_access(cluster), **timeouts)
+        client = KubernetesClient(connections.stored_access(cluster), **timeouts)
     return detection.poll(cluster=cluster, at=timezone.now(), client=client)
 
 
@@ -266,9 +267,10 @@ class TestConnectionChanges:
     def test_are_audited_once(self, simulated, cluster):
         look(cluster)
         simulated.fail_next(None, status=500)
-        look(cluster)
-        look(cluster)
+        for _ in range(4):
+            look(cluster)
         simulated.clear_faults()
+        look(cluster)
         look(cluster)
 
         events = AuditEvent.objects.filter(action="cluster.check").order_by("at")
@@ -280,12 +282,22 @@ class TestConnectionChanges:
 
     def test_are_announced(self, simulated, cluster, subscribed):
         look(cluster)
-        simulated.fail_next(status=500)
-        look(cluster)
-        look(cluster)
+        simulated.fail_next(3, status=500)
+        for _ in range(5):
+            look(cluster)
 
         events = Notification.objects.order_by("pk").values_list("event", flat=True)
         assert list(events) == ["cluster_disconnected", "cluster_connected"]
+
+    def test_need_more_than_two_failures(self, simulated, cluster, subscribed):
+        look(cluster)
+        simulated.fail_next(2, status=500)
+        look(cluster)
+        look(cluster)
+
+        cluster.refresh_from_db()
+        assert (cluster.phase, cluster.health, cluster.poll_failures) == ("Connected", "Degraded", 2)
+        assert not Notification.objects.exists()
 
 
 class TestBackOff:

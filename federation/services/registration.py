@@ -1,10 +1,8 @@
-"""Which clusters exist and how to reach them. Credentials come in here, are encrypted, and never leave the server again."""
+"""Which clusters exist. Credentials come in here, are encrypted, and never leave the server again."""
 
 import hashlib
 import os
 import re
-import threading
-from collections import OrderedDict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,20 +14,18 @@ from aiops.audit import services as audit
 from aiops.audit.actor import Actor
 from aiops.clients import addresses
 from aiops.clients import kubeconfig as kubeconfigs
-from aiops.clients.errors import ClientError, ClientRefused
+from aiops.clients.errors import ClientError
 from aiops.clients.kubeconfig import Access
-from aiops.clients.kubernetes import KubernetesClient
-from aiops.encryption import decrypt, encrypt
-from aiops.errors import DomainError, Invalid, LostRace
+from aiops.encryption import encrypt
+from aiops.errors import Invalid, LostRace
 from aiops.states import change
 from federation.models import Automation, Cluster, Tier
+from federation.services import connections
+from federation.services.connections import IN_CLUSTER
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,251}[a-z0-9])?")
 RESERVED = frozenset({"global-status"})  # X9.8: a path of the API
 ENVIRONMENTS = {"production": "prod", "development": "dev", "prod": "prod", "staging": "staging", "dev": "dev"}
-MAX_CLIENTS = 256
-# what is stored for the service account that we run under: its token changes hourly, so it is read at each use
-IN_CLUSTER = "in-cluster"
 
 ATTRIBUTES = frozenset(
     {
@@ -104,7 +100,13 @@ def _store(
             if cluster.kubeconfig_digest != digest:
                 # the encrypted form differs each time, so an unchanged one is left as it is
                 columns |= {"kubeconfig": encrypt(secret), "kubeconfig_digest": digest, "server": access.server[:1024]}
-                columns |= {"poll_failures": 0, "poll_error": ""}
+                columns |= {
+                    "poll_failures": 0,
+                    "poll_error": "",
+                    "check_failures": 0,
+                    "check_error": "",
+                    "next_check_at": None,
+                }
             columns |= {"next_poll_at": at, "updated_at": at}
             changed = sorted(key for key in columns if key in ATTRIBUTES and getattr(cluster, key) != columns[key])
             _write(cluster, columns, is_new=is_new)
@@ -178,7 +180,7 @@ def unregister(*, cluster: Cluster, actor: Actor, at: datetime) -> None:
     """Forget the cluster and its credentials. Its incidents stay; they keep its name."""
     pk = cluster.pk
     cluster.delete()
-    transaction.on_commit(lambda: _clients.forget(pk))
+    transaction.on_commit(lambda: connections.forget(pk))
     _record("cluster.delete", cluster, actor=actor, at=at, details={"server": cluster.server})
 
 
@@ -194,64 +196,3 @@ def _record(action: str, cluster: Cluster, *, actor: Actor, at: datetime, detail
         ),
         at=at,
     )
-
-
-# --- connections -----------------------------------------------------------------------------------------------------
-
-
-class _Clients:
-    """The clients of this process, the one used last at the end. A changed kubeconfig makes a new one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._by_cluster: OrderedDict[int, tuple[str, KubernetesClient]] = OrderedDict()
-
-    def get(self, cluster: Cluster) -> KubernetesClient | None:
-        with self._lock:
-            digest, client = self._by_cluster.get(cluster.pk, ("", None))
-            if client is None or digest != cluster.kubeconfig_digest:
-                return None
-            self._by_cluster.move_to_end(cluster.pk)
-            return client
-
-    def put(self, cluster: Cluster, client: KubernetesClient) -> None:
-        with self._lock:
-            self._drop(cluster.pk)
-            self._by_cluster[cluster.pk] = (cluster.kubeconfig_digest, client)
-            if len(self._by_cluster) > MAX_CLIENTS:
-                self._drop(next(iter(self._by_cluster)))
-
-    def forget(self, pk: int) -> None:
-        with self._lock:
-            self._drop(pk)
-
-    def _drop(self, pk: int) -> None:
-        _, client = self._by_cluster.pop(pk, ("", None))
-        if client is not None:
-            client.close()
-
-
-_clients = _Clients()
-
-
-def connect(cluster: Cluster) -> KubernetesClient:
-    """The client of the cluster, shared within the process. Sends nothing yet.
-
-    Raises `ClientRefused` when the stored credentials cannot be used any more.
-    """
-    client = _clients.get(cluster)
-    if client is None:
-        client = KubernetesClient(_stored_access(cluster))
-        _clients.put(cluster, client)
-    return client
-
-
-def _stored_access(cluster: Cluster) -> Access:
-    try:
-        secret = decrypt(bytes(cluster.kubeconfig))
-        if secret == IN_CLUSTER:
-            return kubeconfigs.in_cluster(os.environ)
-        # an unverified server was accepted, and recorded, when the cluster was registered
-        return kubeconfigs.load(secret, allow_insecure=True, check_address=False)
-    except DomainError as error:
-        raise ClientRefused(f"The stored kubeconfig cannot be used: {error.message}. {error.details}") from error

@@ -1,0 +1,23 @@
+"""Doors from the queue to the services. Every message is only a nudge: a check is due until somebody has made it."""
+
+import time
+
+from celery import shared_task
+from django.utils import timezone
+
+from federation.services import health
+
+BUDGET = 25.0  # seconds of one round; what is left is due at the next one
+
+
+@shared_task(ignore_result=True)
+def check_due_clusters() -> None:
+    """Check every cluster that is due, many at a time."""
+    began = time.monotonic()
+    while health.check_due(at=timezone.now()) and time.monotonic() - began < BUDGET:
+        continue
+
+
+@shared_task(ignore_result=True)
+def forget_old_samples() -> None:
+    health.forget_old_samples(at=timezone.now())
