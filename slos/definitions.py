@@ -321,7 +321,7 @@ class SLOBody(Body):
     target = NumberField()
     targetUnit = TextField(max_length=8, required=False, allow_null=True, default="")
     window = TextField(max_length=16, required=False, default="30d")
-    description = TextField(max_length=4096, required=False, allow_null=True, default=None)
+    description = _optional(4096)
     indicator = IndicatorBody(required=False, default=dict)
     alerting = AlertingBody(required=False, default=dict)
     budgeting = BudgetingBody(required=False, default=dict)
@@ -442,12 +442,7 @@ def body_of(slo: Any) -> Values:
             "pageOnBudgetExhausted": slo.page_on_budget_exhausted,
             "minimumEvents": slo.minimum_events,
         },
-        "budgeting": {
-            "method": str(slo.budgeting_method),
-            "timeSliceWindow": format_duration(timedelta(seconds=slo.slice_seconds)) if slo.slice_seconds else None,
-            "timeSliceTarget": None if slo.slice_target is None else float(slo.slice_target),
-            "noData": str(slo.no_data),
-        },
+        "budgeting": budgeting_of(slo),
         "calendar": calendar_of(slo),
         "cluster": slo.cluster.name if slo.cluster else None,
         "labels": slo.labels,
@@ -469,6 +464,15 @@ def indicator_of(slo: Any) -> Values:
         "latencyPercentile": percentile_of(slo),
         "prometheus": slo.prometheus_url or None,
         "resource": resource,
+    }
+
+
+def budgeting_of(slo: Any) -> Values:
+    return {
+        "method": str(slo.budgeting_method),
+        "timeSliceWindow": format_duration(timedelta(seconds=slo.slice_seconds)) if slo.slice_seconds else None,
+        "timeSliceTarget": None if slo.slice_target is None else float(slo.slice_target),
+        "noData": str(slo.no_data),
     }
 
 

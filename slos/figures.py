@@ -16,7 +16,7 @@ VALUE_DIGITS = 4
 
 def window_of(slo: SLO, at: datetime) -> Window:
     """The window that the last evaluation judged; before the first one, what it would be at `at`."""
-    return objectives.window(slo, slo.window_end or at)
+    return objectives.window(slo, slo.measured_until or at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from aiops.audit.services import Record, record
 from aiops.errors import Conflict, Invalid, LostRace
 from federation.models import Cluster
 from slos import definitions, documents
-from slos.models import SLO, DailyHistory, HourlyHistory, Measurement, TargetChange
+from slos.models import SLO, DailyHistory, HourlyHistory, Measurement, Status, TargetChange
 from slos.shapes import Candidate
 
 # what an update may change, as `definitions.read` names it
@@ -81,7 +81,21 @@ MEASURED_BY = frozenset(
         "no_data",
     }
 )
-MEASURED_ANEW: dict[str, Any] = {"measured_since": None, "measured_until": None, "data_until": None, "failures": 0}
+# what was found so far, and the lease: what an evaluation under way finds is about the old definition
+MEASURED_ANEW: dict[str, Any] = {
+    "measured_since": None,
+    "measured_until": None,
+    "data_until": None,
+    "failures": 0,
+    "window_start": None,
+    "window_end": None,
+    "evaluated_at": None,
+    "current": None,
+    "budget_consumed": None,
+    "status": Status.WARNING,
+    "status_reason": "",
+    "invalid": False,
+}
 Covers = Callable[[str, str], bool]  # (namespace, cluster name or "")
 
 
@@ -190,7 +204,9 @@ def _change(slo: SLO, values: Mapping[str, Any], imported: Mapping[str, Any] | N
         return []
     was = slo.target
     anew = bool(MEASURED_BY & changes.keys())
-    slo.change(**changes, **(MEASURED_ANEW if anew else {}), updated_at=door.at, due_at=door.at)
+    slo.change(
+        **changes, **(MEASURED_ANEW if anew else {}), updated_at=door.at, due_at=door.at, lease_until=None, claim=None
+    )
     if anew:
         for kept in (Measurement, HourlyHistory, DailyHistory):
             kept._default_manager.filter(slo=slo).delete()

@@ -6,16 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Sum
 
 from slos import figures, objectives
 from slos.figures import Figures
-from slos.models import SLO, Attribution
+from slos.models import SLO
 from slos.windows import Window
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
-MOST_INCIDENTS = 50
 
 
 class Granularity(models.TextChoices):
@@ -39,12 +37,6 @@ class Entry:
     adjustment: float = 0.0
     cumulative: float = 0.0
     remaining_percent: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Burned:
-    incident: str
-    minutes: float
 
 
 def daily_values(slo: SLO, at: datetime) -> list[DayValue]:
@@ -124,19 +116,6 @@ def _bucket(moment: datetime, granularity: str) -> date | datetime:
 
 def _order(key: date | datetime) -> tuple[int, int]:
     return key.toordinal(), key.hour if isinstance(key, datetime) else 0
-
-
-def burned_by(slo: SLO, at: datetime) -> list[Burned]:
-    """The incidents that spent the budget of the window, the greediest first."""
-    window = figures.window_of(slo, at)
-    rows = (
-        Attribution.objects.filter(slo=slo, day__gte=window.start.date())
-        .order_by()
-        .values_list("incident__name")
-        .annotate(minutes=Sum("minutes"))
-        .order_by("-minutes", "incident__name")
-    )
-    return [Burned(name, round(minutes, figures.MINUTE_DIGITS)) for name, minutes in rows[:MOST_INCIDENTS]]
 
 
 def rules_shown(slo: SLO) -> list[dict[str, Any]]:

@@ -1,0 +1,7 @@
+from aiops.api.routers import Router
+from slos.api import views
+
+router = Router()
+router.register("slos", views.SLOViewSet, basename="slos")
+
+urlpatterns = router.urls
