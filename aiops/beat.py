@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -24,11 +25,14 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.holder = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.is_active = False
+        self.looked_at = self.compared_at = float("-inf")  # monotonic seconds
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due if the lease is ours; returns the seconds until the next look."""
-        was_active, self.is_active = self.is_active, self._holds()
+        was_active = self.is_active
+        if not was_active or time.monotonic() - self.looked_at >= LOOK_EVERY:
+            self.looked_at, self.is_active = time.monotonic(), self._holds()
         if not self.is_active:
             return LOOK_EVERY
         if not was_active:
@@ -37,6 +41,13 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
             self._initial_read = True
             self._heap = None
         return min(float(super().tick(*args, **kwargs)), LOOK_EVERY)
+
+    def schedule_changed(self) -> bool:
+        """Asked several times per tick: every few seconds is soon enough for what an operator edits."""
+        if time.monotonic() - self.compared_at < LOOK_EVERY:
+            return False
+        self.compared_at = time.monotonic()
+        return bool(super().schedule_changed())
 
     def _holds(self) -> bool:
         try:

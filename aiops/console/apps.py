@@ -1,5 +1,8 @@
+import sys
+from pathlib import Path
+
 from django.apps import AppConfig
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.admin.apps import AdminConfig, SimpleAdminConfig
 from django.db.models.signals import post_migrate
 
 from aiops.console import roles
@@ -9,6 +12,13 @@ class ConsoleAdminConfig(AdminConfig):
     """Stands for `django.contrib.admin`: `admin.site` is the console."""
 
     default_site = "aiops.console.sites.ConsoleSite"
+
+    def ready(self) -> None:
+        if Path(sys.argv[0]).name == "celery":
+            # worker and beat show no pages, and those would be a third of their memory
+            SimpleAdminConfig.ready(self)
+        else:
+            super().ready()
 
 
 class ConsoleConfig(AppConfig):

@@ -1,8 +1,9 @@
 from datetime import timedelta
 
 import pytest
+from django_celery_beat.models import PeriodicTasks
 
-from aiops.beat import LeasedScheduler
+from aiops.beat import LOOK_EVERY, LeasedScheduler
 from aiops.celery import app
 from aiops.health import leases
 from aiops.health.models import Lease
@@ -70,6 +71,7 @@ class TestScheduler:
         Lease.objects.update(expires_at=NOON.replace(year=2000))
 
         second.tick()
+        first.looked_at -= LOOK_EVERY
         first.tick()
 
         assert (first.is_active, second.is_active) == (False, True)
@@ -80,3 +82,13 @@ class TestScheduler:
         first.close()
 
         assert not Lease.objects.exists()
+
+    def test_an_edited_schedule_is_noticed(self):
+        scheduler = LeasedScheduler(app=app)
+        scheduler.tick()
+
+        PeriodicTasks.update_changed()
+
+        assert not scheduler.schedule_changed()
+        scheduler.compared_at -= LOOK_EVERY
+        assert scheduler.schedule_changed()
