@@ -104,7 +104,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
-    "django_structlog",
     "aiops.console.apps.ConsoleConfig",
     "aiops.apikeys",
     "aiops.audit",
@@ -347,7 +346,6 @@ LOG_LEVEL = env_str("AIOPS_LOG_LEVEL", "INFO").upper()
 LOG_JSON = env_bool("AIOPS_LOG_JSON", not EMBEDDED)
 LOGGING_CONFIG = "aiops.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "json": LOG_JSON}
-DJANGO_STRUCTLOG_CELERY_ENABLED = False
 
 # how long an Idempotency-Key is remembered (CON-4)
 IDEMPOTENCY_RETENTION = timedelta(hours=24)
