@@ -1,0 +1,41 @@
+"""A report as one page that needs nothing else: styles and charts are inside, scripts there are none."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from analytics.reports import charts
+from analytics.reports.document import Column, Report, Table, Unit, Value
+from analytics.reports.texts import readable
+
+ROWS = 200  # of a table; JSON and CSV have all
+TO_THE_RIGHT = {Unit.COUNT, Unit.NUMBER, Unit.PERCENT, Unit.RATIO, Unit.SECONDS}
+
+
+def write(report: Report) -> bytes:
+    context: dict[str, Any] = {
+        "report": report,
+        "figures": [(one.label, readable(one.value, one.unit), one.samples) for one in report.figures],
+        "charts": [(chart.title, charts.svg(chart)) for chart in report.charts],
+        "tables": [_table(table) for table in report.tables],
+    }
+    return render_to_string("reports/report.html", context).encode()
+
+
+def _table(table: Table) -> dict[str, Any]:
+    total = len(table.rows) if table.total is None else table.total
+    shown = table.rows[:ROWS]
+    return {
+        "title": table.title,
+        "head": [(column.label, _class(column)) for column in table.columns],
+        "rows": [[_cell(value, column) for value, column in zip(row, table.columns, strict=True)] for row in shown],
+        "left_out": total - len(shown),
+    }
+
+
+def _cell(value: Value, column: Column) -> tuple[str, str]:
+    return readable(value, column.unit), _class(column)
+
+
+def _class(column: Column) -> str:
+    return "number" if column.unit in TO_THE_RIGHT else ""
