@@ -3,6 +3,18 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from aiops.clients.errors import NotFound
+
+# as a part of a path these mean another object, or all of them
+NO_NAMES = frozenset({"", ".", ".."})
+
+
+def segment(name: str) -> str:
+    """A name as a part of a path. Raises `NotFound` when nothing can be called so."""
+    if name in NO_NAMES:
+        raise NotFound(f"nothing is called {name!r}", status=404)
+    return quote(name, safe="")
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -18,13 +30,13 @@ class Kind:
         return f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
 
     def path(self, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
-        """The path of an object, or of all of them; `namespace` None means everywhere."""
+        """The path of an object, or of all of them; `namespace` None means everywhere. Raises `NotFound`."""
         parts = [self.base]
         if self.namespaced and namespace:
-            parts += ["namespaces", quote(namespace, safe="")]
+            parts += ["namespaces", segment(namespace)]
         parts.append(self.plural)
         if name is not None:
-            parts.append(quote(name, safe=""))
+            parts.append(segment(name))
         if subresource:
             parts.append(subresource)
         return "/".join(parts)

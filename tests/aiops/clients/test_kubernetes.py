@@ -42,6 +42,11 @@ class TestReading:
         with pytest.raises(NotFound, match="not found"):
             client.get("Deployment", "nothing", "shop")
 
+    @pytest.mark.parametrize("name", ["", ".", ".."])
+    def test_asks_for_nothing_that_would_be_another_path(self, client, name):
+        with pytest.raises(NotFound):
+            client.get("Deployment", name, "shop")
+
     def test_lists_in_pages_and_fills_in_the_kind(self, cluster, client):
         cluster.clear_requests()
 
