@@ -23,6 +23,8 @@ EVENTS = frozenset(
         "approval_decided",
         "approval_expired",
         "escalation_level",
+        "sla_at_risk",
+        "sla_breached",
         "cluster_disconnected",
         "cluster_connected",
         "slo_alert",

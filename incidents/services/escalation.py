@@ -32,10 +32,11 @@ CREATED, ESCALATED = "created", "escalated"
 
 
 @transaction.atomic
-def start(*, incident: Incident, trigger: str, at: datetime) -> EscalationRun | None:
+def start(*, incident: Incident, trigger: str, at: datetime, policy_name: str = "") -> EscalationRun | None:
     """Tell the first level of the policy that fits; None when none does, or somebody takes care already (INC-3).
 
-    `trigger` is `created` or `escalated`. A run that has ended begins anew, a running one goes on as it is.
+    `trigger` is `created` or `escalated`; `policy_name` asks that policy instead of the one that fits. A run that has ended
+    begins anew, a running one goes on as it is.
     """
     incident = Incident.objects.select_for_update().get(pk=incident.pk)
     if incident.acknowledged or incident.state == IncidentState.RESOLVED:
@@ -43,7 +44,7 @@ def start(*, incident: Incident, trigger: str, at: datetime) -> EscalationRun | 
     run = EscalationRun.objects.filter(incident=incident).first()
     if run is not None and run.due_at is not None:
         return None
-    policy = next((policy for policy in _policies(trigger) if _fits(policy, incident)), None)
+    policy = _named(policy_name) if policy_name else _fitting(trigger, incident)
     if policy is None or not policy.levels:
         return None
     run = run or EscalationRun(incident=incident)
@@ -60,6 +61,14 @@ def _policies(trigger: str) -> list[EscalationPolicy]:
     """Enabled policies in the order in which they are asked: by name, the default ones last."""
     enabled = EscalationPolicy.objects.filter(enabled=True, starts_on=trigger)
     return list(enabled.order_by("is_default", "name", "pk")[:MAX_POLICIES])
+
+
+def _named(name: str) -> EscalationPolicy | None:
+    return EscalationPolicy.objects.filter(enabled=True, name=name).first()
+
+
+def _fitting(trigger: str, incident: Incident) -> EscalationPolicy | None:
+    return next((policy for policy in _policies(trigger) if _fits(policy, incident)), None)
 
 
 def _fits(policy: EscalationPolicy, incident: Incident) -> bool:

@@ -12,6 +12,7 @@ from slos.models.history import (
     Totals,
     Transition,
 )
+from slos.models.incident_sla import LIVE, ClockKind, ClockState, IncidentSLA, SLAClock, SLAPause
 from slos.models.slo import (
     SLO,
     BudgetingMethod,
@@ -25,19 +26,25 @@ from slos.models.slo import (
 
 __all__ = [
     "EXHAUSTED",
+    "LIVE",
     "SLO",
     "Adjustment",
     "Attribution",
     "BudgetingMethod",
     "BurnAlert",
     "CalendarUnit",
+    "ClockKind",
+    "ClockState",
     "DailyHistory",
     "Exclusion",
     "HourlyHistory",
+    "IncidentSLA",
     "IndicatorSource",
     "Measurement",
     "MeasurementSource",
     "NoData",
+    "SLAClock",
+    "SLAPause",
     "SLOType",
     "Status",
     "TargetChange",
