@@ -264,7 +264,7 @@ class AutoSchema(BaseAutoSchema):
 
     def _refusals(self, operation: Operation) -> list[int]:
         found = {400, 401, 429, 500, *operation.refusals}
-        if self.method in {"POST", "PUT"}:
+        if self.method != "GET":
             found.add(413)
         if self.method == "POST":
             found.add(409)  # an idempotency key used for something else

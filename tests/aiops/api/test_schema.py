@@ -60,6 +60,7 @@ class TestDocument:
         assert set(note["responses"]) == {"200", "400", "401", "403", "404", "409", "413", "429", "500"}
         assert "Retry-After" in note["responses"]["429"]["headers"]
         assert "ETag" in note["responses"]["200"]["headers"]
+        assert "413" in schema["paths"]["/api/v1/things/{name}"]["delete"]["responses"]
         assert {"name", "namespace", "Idempotency-Key", "If-Match", "X-Request-ID"} == {
             one["name"] for one in note["parameters"]
         }
