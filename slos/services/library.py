@@ -19,6 +19,7 @@ from aiops.errors import Conflict, Invalid, LostRace
 from federation.models import Cluster
 from slos import definitions, documents
 from slos.models import SLO, DailyHistory, HourlyHistory, Measurement, Status, TargetChange
+from slos.services import alerts
 from slos.shapes import Candidate
 
 # what an update may change, as `definitions.read` names it
@@ -126,9 +127,10 @@ def update(*, slo: SLO, values: Mapping[str, Any], actor: Actor, at: datetime, c
 
 @transaction.atomic
 def delete(*, slo: SLO, actor: Actor, at: datetime) -> None:
-    """Remove the SLO and what was measured; incidents that it opened stay. Raises `LostRace`."""
+    """Remove the SLO and what was measured; its alerts end, and with them their part in incidents. Raises `LostRace`."""
     if not SLO.objects.select_for_update().filter(pk=slo.pk, version=slo.version).exists():
         raise LostRace(f"{slo} changed meanwhile", "Read it again and repeat the request.")
+    alerts.withdraw(slo=slo, at=at)
     SLO.objects.filter(pk=slo.pk).delete()
     record(_record("slo.delete", slo, actor, {"service": slo.service}), at=at)
 
@@ -207,6 +209,8 @@ def _change(slo: SLO, values: Mapping[str, Any], imported: Mapping[str, Any] | N
     slo.change(
         **changes, **(MEASURED_ANEW if anew else {}), updated_at=door.at, due_at=door.at, lease_until=None, claim=None
     )
+    if anew or not slo.enabled:
+        alerts.withdraw(slo=slo, at=door.at)
     if anew:
         for kept in (Measurement, HourlyHistory, DailyHistory):
             kept._default_manager.filter(slo=slo).delete()
