@@ -120,7 +120,7 @@ def status(budget: Budget | None, *, target_met: bool | None, alerts: Iterable[o
         return "warning"
     if budget.is_exhausted:
         return "breached"
-    if not target_met or budget.remaining_ratio <= WARNING_SHARE or any(True for _ in alerts):
+    if not target_met or budget.remaining_ratio <= WARNING_SHARE + 1e-9 or any(True for _ in alerts):
         return "warning"
     return "healthy"
 
