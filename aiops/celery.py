@@ -1,6 +1,8 @@
 """The Celery application. Its settings, queues and schedules are the `CELERY_*` settings; tasks are named, never imported."""
 
 import os
+import sys
+from pathlib import Path
 
 from celery import Celery
 
@@ -13,4 +15,5 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
 
 app = Celery("aiops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+if not (Path(sys.argv[0]).name == "celery" and "beat" in sys.argv):
+    app.autodiscover_tasks()  # beat sends them by name and would only keep in memory what they need
