@@ -31,6 +31,7 @@ from aiops.audit.models import AuditEvent
 from analytics.models import (
     ApprovalRollup,
     AuditRollup,
+    Grain,
     IncidentRollup,
     PlanRollup,
     PostMortemRollup,
@@ -97,7 +98,7 @@ class Timing:
 class Family:
     """`cubed`: sums over all clusters and all namespaces are kept beside the finest rows.
 
-    `latest` are measures of which the greatest counts, not the sum.
+    `latest` are measures of which the greatest counts, not the sum. `hourly`: hours are kept beside days and weeks.
     """
 
     key: str
@@ -109,6 +110,11 @@ class Family:
     latest: frozenset[str] = frozenset()
     timings: Mapping[str, Timing] = field(default_factory=dict)  # by column of the roll-up
     cubed: bool = True
+    hourly: bool = True
+
+    @property
+    def smallest(self) -> int:
+        return int(Grain.HOUR if self.hourly else Grain.DAY)
 
 
 # --- incidents -----------------------------------------------------------------------------------------------------------
@@ -222,6 +228,7 @@ WORKLOADS = Family(
     },
     latest=frozenset({"last"}),
     cubed=False,
+    hourly=False,  # there are about as many workloads with incidents in an hour as there are incidents
 )
 
 # --- plans, approvals, postmortems -----------------------------------------------------------------------------------------

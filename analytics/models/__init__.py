@@ -12,6 +12,7 @@ from analytics.models.rollups import (
     Rollup,
     WorkloadRollup,
 )
+from analytics.models.schedules import ReportKind, ReportSchedule
 
 __all__ = [
     "ALL",
@@ -22,6 +23,8 @@ __all__ = [
     "OutdatedHour",
     "PlanRollup",
     "PostMortemRollup",
+    "ReportKind",
+    "ReportSchedule",
     "Rollup",
     "WorkloadRollup",
 ]

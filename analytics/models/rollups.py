@@ -2,7 +2,7 @@
 
 A row belongs to a bucket (`grain`, `start`) and to one value of each dimension. `ALL` in `cluster` or `namespace` is the sum
 over that dimension, kept so that a question without a filter reads a handful of rows. Hours are kept for the finest
-dimensions and for the grand total only; days and weeks for all four combinations.
+dimensions and for the grand total only, days and weeks for all four combinations; workloads have days and weeks only.
 
 Times are whole seconds, as the API shows them, so sums are exact.
 """

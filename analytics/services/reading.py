@@ -91,7 +91,9 @@ class Reader:
         rows = self._where_raw(self._rows_in([self.span]), by, Grain.HOUR if per_hour else None).filter(timing.among)
         found: dict[Key, dict[int, int]] = {}
         keys = [f"d_{name}" for name in by] + (["d_hour"] if per_hour else [])
-        for *key, value, count in rows.annotate(seconds=timing.seconds).values_list(*keys, "seconds").annotate(Count("pk")):
+        for *key, value, count in (
+            rows.annotate(seconds=timing.seconds).values_list(*keys, "seconds").annotate(Count("pk"))
+        ):
             found.setdefault(tuple(key), {})[value] = count
         return found
 
@@ -109,7 +111,11 @@ class Reader:
         """The span, cut to where there are rows when it is very long."""
         if self.span.length <= LONG:
             return self.span
-        weeks = self.family.rollup._default_manager.filter(grain=Grain.WEEK).order_by("start").values_list("start", flat=True)
+        weeks = (
+            self.family.rollup._default_manager.filter(grain=Grain.WEEK)
+            .order_by("start")
+            .values_list("start", flat=True)
+        )
         first, last = weeks.first(), weeks.last()
         hours = list(self._outdated)
         if first is not None and last is not None:
@@ -120,7 +126,9 @@ class Reader:
         return Span(max(self.span.lower, lower), max(self.span.lower, min(self.span.upper, upper)))
 
     def _cover(self, per: int | None) -> Cover:
-        return cover(self._limits, outdated=self._outdated, largest=per or Grain.WEEK)
+        return cover(
+            self._limits, outdated=self._outdated, smallest=self.family.smallest, largest=per or int(Grain.WEEK)
+        )
 
     def _sources(self, by: Sequence[str], per: int | None) -> list[tuple[QuerySet[Any], dict[str, Any]]]:
         stored = {name: F(name) for name in self.family.measures}
@@ -162,7 +170,10 @@ class Reader:
     def _rows_in(self, spans: Sequence[Span]) -> QuerySet[Any]:
         condition = Q()
         for span in spans:
-            bounds = {f"{self.family.time}__gte": moment_of(span.lower), f"{self.family.time}__lt": moment_of(span.upper)}
+            bounds = {
+                f"{self.family.time}__gte": moment_of(span.lower),
+                f"{self.family.time}__lt": moment_of(span.upper),
+            }
             condition |= Q(**bounds)
         return self.family.rows().filter(condition)
 

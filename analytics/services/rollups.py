@@ -40,8 +40,7 @@ def _refresh_day(family: Family, day: int) -> bool:
         return False  # somebody else is at it
     queue = OutdatedHour.objects.filter(family=family.key, hour__gte=day, hour__lt=day + DAY)
     entries = list(queue.values_list("pk", "hour")[:TAKE])
-    _make_hours(family, {hour for _, hour in entries})
-    _make_day(family, day)
+    _make_day(family, day, {hour for _, hour in entries})
     _make_week(family, bucket_start(day, WEEK))
     OutdatedHour.objects.filter(pk__in=[pk for pk, _ in entries]).delete()
     return True
@@ -69,8 +68,7 @@ def rebuild() -> int:
                 for day in its_days:
                     outdated = OutdatedHour.objects.filter(family=family.key, hour__gte=day, hour__lt=day + DAY)
                     seen = outdated.aggregate(Max("pk"))["pk__max"]
-                    _make_hours(family, set(range(day, day + DAY)))
-                    _make_day(family, day)
+                    _make_day(family, day, set(range(day, day + DAY)))
                     outdated.filter(pk__lte=seen or 0).delete()
                 _make_week(family, week)
             days += len(its_days)
@@ -89,13 +87,15 @@ def differences() -> Iterator[str]:
     Outdated hours, and the days and weeks around them, are left out: reports do not use them.
     """
     for family in FAMILIES.values():
-        outdated = set(OutdatedHour.objects.filter(family=family.key).order_by().values_list("hour", flat=True).distinct())
+        outdated = set(
+            OutdatedHour.objects.filter(family=family.key).order_by().values_list("hour", flat=True).distinct()
+        )
         weeks: dict[int, list[Cells]] = defaultdict(list)
         for day in _days(family):
             hours = _count(family, set(range(day, day + DAY)))
             for hour in range(day, day + DAY):
                 expected = cells.with_totals(family, hours.get(hour, {}), all_axes=False)
-                if hour not in outdated and expected != _stored(family, int(Grain.HOUR), hour):
+                if family.hourly and hour not in outdated and expected != _stored(family, int(Grain.HOUR), hour):
                     yield f"{family.key}: hour {hour} differs"
             whole = cells.merge(family, (part for one in hours.values() for part in one.items()))
             weeks[bucket_start(day, WEEK)].append(whole)
@@ -115,8 +115,12 @@ def _is_wrong(family: Family, grain: int, start: int, whole: Cells, outdated: se
 
 def _days(family: Family) -> list[int]:
     """First hours of the days that have raw rows or roll-ups, in order. Days in between may have neither."""
-    days = set(family.rollup._default_manager.filter(grain=Grain.DAY).order_by().values_list("start", flat=True).distinct())
-    weeks = family.rollup._default_manager.filter(grain=Grain.WEEK).order_by().values_list("start", flat=True).distinct()
+    days = set(
+        family.rollup._default_manager.filter(grain=Grain.DAY).order_by().values_list("start", flat=True).distinct()
+    )
+    weeks = (
+        family.rollup._default_manager.filter(grain=Grain.WEEK).order_by().values_list("start", flat=True).distinct()
+    )
     for week in weeks:
         days.update(range(week, week + WEEK, DAY))
     limits = family.rows().aggregate(first=Min(family.time), last=Max(family.time))
@@ -163,17 +167,23 @@ def _make_hours(family: Family, hours: set[int]) -> None:
     )
 
 
-def _make_day(family: Family, day: int) -> None:
-    _make_sum(family, DAY, day, part=int(Grain.HOUR))
+def _make_day(family: Family, day: int, hours: set[int]) -> None:
+    """Make the day again in which `hours` changed."""
+    if family.hourly:
+        _make_hours(family, hours)
+        _make_sum(family, DAY, day, _finest(family, int(Grain.HOUR), day, day + DAY))
+    else:
+        counted = _count(family, set(range(day, day + DAY)))
+        _make_sum(family, DAY, day, (part for found in counted.values() for part in found.items()))
 
 
 def _make_week(family: Family, week: int) -> None:
-    _make_sum(family, WEEK, week, part=DAY)
+    _make_sum(family, WEEK, week, _finest(family, DAY, week, week + WEEK))
 
 
-def _make_sum(family: Family, grain: int, start: int, *, part: int) -> None:
+def _make_sum(family: Family, grain: int, start: int, parts: Iterable[tuple[cells.Key, cells.Cell]]) -> None:
     """A longer bucket is the sum of the shorter ones in it."""
-    whole = cells.merge(family, _finest(family, part, start, start + grain))
+    whole = cells.merge(family, parts)
     family.rollup._default_manager.filter(grain=grain, start=start).delete()
     _write(family, grain, {start: cells.with_totals(family, whole, all_axes=True)})
 
