@@ -18,7 +18,7 @@ from aiops.encryption import decrypt
 from aiops.errors import Unavailable
 from aiops.notifications.models import Channel, Notification
 from aiops.notifications.signals import notification_sent
-from aiops.notifications.transports import TRANSPORTS, Envelope, TransportError
+from aiops.notifications.transports import TRANSPORTS, Envelope, File, TransportError
 from aiops.redaction import redact
 
 logger = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def sweep(*, at: datetime) -> int:
     started, sent = monotonic(), 0
     failing: set[str] = set()
     due = Notification.objects.filter(state=State.PENDING, due_at__lte=at).order_by("due_at", "pk")
-    for notification in list(due.select_related("channel")[:BATCH]):
+    for notification in list(due.select_related("channel", "attachment")[:BATCH]):
         if monotonic() - started > BUDGET:
             break
         if notification.channel_name in failing:
@@ -92,8 +92,14 @@ def _send(notification: Notification, at: datetime) -> None:
         body=notification.body,
         context=notification.context,
         sent_at=at,
+        attachment=_file(notification),
     )
     transport.send(envelope, channel.config, secrets)
+
+
+def _file(notification: Notification) -> File | None:
+    attached = notification.attachment
+    return None if attached is None else File(attached.name, attached.media_type, bytes(attached.content))
 
 
 def secrets_of(channel: Channel) -> dict[str, str]:

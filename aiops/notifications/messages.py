@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from aiops.notifications.models import Attachment
+
 EVENTS = frozenset(
     {
         "incident_created",
@@ -27,6 +29,7 @@ EVENTS = frozenset(
         "sla_breached",
         "cluster_disconnected",
         "cluster_connected",
+        "report",
         "slo_alert",
     }
 )
@@ -57,6 +60,7 @@ class Message:
     occurrence: str = ""
     channels: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    attachment: Attachment | None = None
 
     def context(self) -> dict[str, Any]:
         """What rules match on, templates may use and webhooks send."""

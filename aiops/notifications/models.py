@@ -43,6 +43,22 @@ class Policy(Resource):
         constraints = [models.UniqueConstraint(fields=["name"], name="notification_policy_name_is_unique")]
 
 
+class Attachment(models.Model):
+    """A file that goes out with messages, such as a report; several messages may share one."""
+
+    name = models.CharField(max_length=253)
+    media_type = models.CharField(max_length=128)
+    content = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        indexes = [models.Index(fields=["created_at"], name="attachment_by_age")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Notification(models.Model):
     """One message to one channel: intent, delivery log and dead letter in one row."""
 
@@ -67,6 +83,7 @@ class Notification(models.Model):
     subject = models.CharField(max_length=512)
     body = models.TextField()
     context = models.JSONField(default=dict)
+    attachment = models.ForeignKey(Attachment, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     reason = models.CharField(max_length=253, blank=True)  # why suppressed
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -145,6 +145,7 @@ def _row(address: _Address, usages: dict[tuple[str, str], _Usage], at: datetime)
         subject=redact(texts.subject_of(context)),
         body=redact(texts.body_of(context, address.template)),
         context=context,
+        attachment=message.attachment,
         state=State.SUPPRESSED if refusal else State.PENDING,
         reason=refusal,
         created_at=at,

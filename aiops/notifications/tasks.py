@@ -14,6 +14,6 @@ def sweep() -> None:
 @shared_task
 def deliver(*, key: str) -> None:
     """Deliver one message now. One that was deleted or taken by the sweep meanwhile is no error."""
-    notification = Notification.objects.select_related("channel").filter(key=key).first()
+    notification = Notification.objects.select_related("channel", "attachment").filter(key=key).first()
     if notification is not None:
         delivery.deliver(notification=notification, at=timezone.now())

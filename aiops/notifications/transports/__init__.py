@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from aiops.notifications.transports.base import Envelope, Transport, TransportError
+from aiops.notifications.transports.base import Envelope, File, Transport, TransportError
 from aiops.notifications.transports.email import EmailTransport
 from aiops.notifications.transports.slack import SlackTransport
 from aiops.notifications.transports.webhook import WebhookTransport
 
-__all__ = ["TRANSPORTS", "Envelope", "Transport", "TransportError"]
+__all__ = ["TRANSPORTS", "Envelope", "File", "Transport", "TransportError"]
 
 TRANSPORTS: Mapping[str, Transport] = {
     "email": EmailTransport(),

@@ -20,6 +20,13 @@ class TransportError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """A message on its way. `key` is the same for every attempt, so receivers can tell a repetition."""
 
@@ -29,6 +36,7 @@ class Envelope:
     body: str
     context: Mapping[str, Any]
     sent_at: datetime
+    attachment: File | None = None
 
 
 class Transport(Protocol):

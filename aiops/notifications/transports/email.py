@@ -51,6 +51,9 @@ class EmailTransport:
             headers={"Message-ID": f"<{envelope.key}@{DOMAIN}>", "In-Reply-To": thread, "References": thread},
             connection=get_connection(),
         )
+        if envelope.attachment is not None:
+            attached = envelope.attachment
+            message.attach(attached.name, attached.content, attached.media_type)
         try:
             message.send()
         except (MessageError, ValueError) as error:

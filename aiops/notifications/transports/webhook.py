@@ -63,7 +63,20 @@ def _body(envelope: Envelope) -> str:
         {
             "type": envelope.event.replace("_", ".", 1),
             "timestamp": envelope.sent_at,
-            "data": {**envelope.context, "subjectLine": envelope.subject, "text": envelope.body},
+            "data": {
+                **envelope.context,
+                "subjectLine": envelope.subject,
+                "text": envelope.body,
+                **_files(envelope),
+            },
         },
         option=orjson.OPT_UTC_Z,
     ).decode()
+
+
+def _files(envelope: Envelope) -> dict[str, Any]:
+    attached = envelope.attachment
+    if attached is None:
+        return {}
+    content = base64.b64encode(attached.content).decode()
+    return {"attachments": [{"name": attached.name, "mediaType": attached.media_type, "content": content}]}
