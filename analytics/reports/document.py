@@ -6,18 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from django.db import models
+from analytics.models import ReportKind
 
 Value = str | int | float | bool | datetime | None
 Row = Sequence[Value]
-
-
-class ReportKind(models.TextChoices):
-    INCIDENTS = "incidents"
-    SLO = "slo"
-    COMPLIANCE = "compliance"
-    CAPACITY = "capacity"
-    NOISE = "noise"
 
 
 class Unit(StrEnum):

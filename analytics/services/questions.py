@@ -42,7 +42,12 @@ class Question:
         return self.narrow(rows, cluster=cluster, namespace=namespace, severity=severity)
 
     def narrow(
-        self, rows: QuerySet[M], *, cluster: str | None = None, namespace: str | None = None, severity: str | None = None
+        self,
+        rows: QuerySet[M],
+        *,
+        cluster: str | None = None,
+        namespace: str | None = None,
+        severity: str | None = None,
     ) -> QuerySet[M]:
         """The same without regard to time."""
         wanted: Iterable[tuple[str | None, Any]] = (

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from analytics.reports.document import Report, ReportKind
+from analytics.models import ReportKind
+from analytics.reports.document import Report
 from analytics.services.questions import Question
 from analytics.services.reports import capacity, compliance, incidents, noise, slo
 

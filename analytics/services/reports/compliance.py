@@ -1,6 +1,7 @@
 from typing import Any
 
-from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, ReportKind, Row, Series, Table, Unit
+from analytics.models import ReportKind
+from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
 from analytics.services import compliance
 from analytics.services.compliance import NANOSECONDS
 from analytics.services.questions import Question
@@ -25,7 +26,13 @@ def build(question: Question) -> Report:
             _decisions(spec["Evidence"]["Approvals"]),
             _actions(spec["RemediationMetrics"]["ByActionType"]),
             events,
-            _counts("auditSeverities", "Audit records by severity", "severity", "Severity", spec["AuditSummary"]["BySeverity"]),
+            _counts(
+                "auditSeverities",
+                "Audit records by severity",
+                "severity",
+                "Severity",
+                spec["AuditSummary"]["BySeverity"],
+            ),
         ],
         charts=[_chart(spec["IncidentMetrics"]["BySeverity"])],
         notes=[
@@ -40,13 +47,25 @@ def _figures(spec: Members) -> list[Figure]:
     remediation, chain = spec["RemediationMetrics"], spec["Evidence"]["AuditChain"]
     finished = remediation["FinishedRemediations"]
     return [
-        Figure("compliance", "Incidents within their SLA", sla["CompliancePercentage"], Unit.PERCENT, incidents["TotalIncidents"]),
+        Figure(
+            "compliance",
+            "Incidents within their SLA",
+            sla["CompliancePercentage"],
+            Unit.PERCENT,
+            incidents["TotalIncidents"],
+        ),
         Figure("responseViolations", "Answered too late", sla["ResponseSLAViolations"]),
         Figure("mitigationViolations", "Contained too late", sla["MitigationSLAViolations"]),
         Figure("resolutionViolations", "Resolved too late", sla["ResolutionSLAViolations"]),
         _time("mttd", "Mean time to detect", incidents["MTTD"], incidents["MTTDSamples"]),
         _time("mttr", "Mean time to resolve", incidents["MTTR"], incidents["MTTRSamples"]),
-        Figure("remediationSuccess", "Success of remediations", remediation["SuccessRate"] if finished else None, Unit.RATIO, finished),
+        Figure(
+            "remediationSuccess",
+            "Success of remediations",
+            remediation["SuccessRate"] if finished else None,
+            Unit.RATIO,
+            finished,
+        ),
         Figure("approvals", "Approval requests", approvals["TotalRequests"]),
         Figure("autoApproved", "Approved by rule", approvals["AutoApproved"]),
         Figure("manuallyApproved", "Approved by people", approvals["ManualApproved"]),
@@ -109,7 +128,8 @@ def _actions(found: dict[str, Members]) -> Table:
 
 
 def _counts(name: str, title: str, key: str, label: str, found: dict[str, int]) -> Table:
-    rows: list[Row] = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    rows: list[Row] = list(ranked)
     return Table(name, title, [Column(key, label), Column("count", "Records", Unit.COUNT)], rows)
 
 

@@ -3,13 +3,14 @@ from typing import Any
 
 from analytics import histograms
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
+from analytics.models import ReportKind
 from analytics.periods import DAY, date_of, moment_of
-from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, ReportKind, Row, Series, Table, Unit
+from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from analytics.services.reports.base import SHOWN, TOP, days, duration, filters, mean, nearest_rank, percent
 from incidents.models import Incident
-from incidents.states import IncidentState, Severity
+from incidents.states import Severity
 
 Sums = dict[str, int]
 NOTHING: Sums = {"total": 0, "resolve_sum": 0, "resolve_count": 0}
@@ -46,7 +47,9 @@ def _figures(reader: Reader, sums: Sums) -> list[Figure]:
         Figure("total", "Incidents", sums["total"]),
         Figure("open", "Open", sums["total"] - sums["resolved"]),
         Figure("resolved", "Resolved", sums["resolved"]),
-        Figure("autoResolved", "Resolved without a person", percent(sums["auto_resolved"], sums["total"]), Unit.PERCENT),
+        Figure(
+            "autoResolved", "Resolved without a person", percent(sums["auto_resolved"], sums["total"]), Unit.PERCENT
+        ),
         duration("mttd", "Mean time to detect", sums["detect_sum"], sums["detect_count"]),
         duration("mtta", "Mean time to acknowledge", sums["acknowledge_sum"], sums["acknowledge_count"]),
         duration("mttr", "Mean time to resolve", sums["resolve_sum"], samples),
@@ -87,7 +90,9 @@ def _by_severity(reader: Reader) -> Table:
         sums = found.get((name,), dict.fromkeys(measures, 0))
         detect = mean(sums["detect_sum"], sums["detect_count"])
         resolve = mean(sums["resolve_sum"], sums["resolve_count"])
-        rows.append((name, sums["total"], sums["resolved"], sums["auto_resolved"], detect, resolve, sums["resolve_count"]))
+        rows.append(
+            (name, sums["total"], sums["resolved"], sums["auto_resolved"], detect, resolve, sums["resolve_count"])
+        )
     columns = [
         Column("severity", "Severity"),
         Column("total", "Incidents", Unit.COUNT),
@@ -145,8 +150,9 @@ def _remediations(question: Question) -> Table:
 
 
 def _open(question: Question) -> Table:
-    rows = Incident.objects.exclude(state=IncidentState.RESOLVED)
-    rows = question.rows(rows, "detected_at", cluster="cluster_name", namespace="namespace", severity="severity")
+    rows = question.rows(
+        Incident.objects.open(), "detected_at", cluster="cluster_name", namespace="namespace", severity="severity"
+    )
     names = ("name", "severity", "state", "namespace", "resource_kind", "resource_name", "detected_at", "assigned_to")
     shown: list[Row] = [
         (name, severity, state, namespace, f"{kind}/{resource}", detected_at, assigned_to or None)
@@ -172,9 +178,7 @@ def _charts(question: Question, daily: dict[tuple[date, str], Sums], top: Table)
     if question.span.length <= DRAWN * DAY * 3600:
         along = days(question)
         labels = [f"{day:%m-%d}" for day in along]
-        stacks = [
-            Series(name, [daily.get((day, name), NOTHING)["total"] for day in along]) for name in Severity.values
-        ]
+        stacks = [Series(name, [daily.get((day, name), NOTHING)["total"] for day in along]) for name in Severity.values]
         charts.append(Chart("Incidents per day", ChartKind.BARS, labels, stacks))
         charts.append(
             Chart(
@@ -187,7 +191,9 @@ def _charts(question: Question, daily: dict[tuple[date, str], Sums], top: Table)
         )
     counts: list[Any] = top.column("total")
     resources = [str(name) for name in top.column("resource")]
-    charts.append(Chart("Where most incidents were", ChartKind.RANKING, resources[:10], [Series("incidents", counts[:10])]))
+    charts.append(
+        Chart("Where most incidents were", ChartKind.RANKING, resources[:10], [Series("incidents", counts[:10])])
+    )
     return charts
 
 

@@ -8,7 +8,8 @@ from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
 
 from aiops.notifications.models import Notification
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
-from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, ReportKind, Row, Series, Table, Unit
+from analytics.models import ReportKind
+from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from analytics.services.reports.base import TOP, filters, percent
@@ -97,7 +98,9 @@ def _flapping(reader: Reader) -> Table:
         Column("incidents", "Incidents", Unit.COUNT),
         Column("actedOn", "Acted on", Unit.COUNT),
     ]
-    return Table("flapping", f"The same signal of the same workload, {FLAPPING} times or more", columns, rows, total=len(often))
+    return Table(
+        "flapping", f"The same signal of the same workload, {FLAPPING} times or more", columns, rows, total=len(often)
+    )
 
 
 def _interruptions(question: Question) -> Table:
