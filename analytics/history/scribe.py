@@ -56,7 +56,9 @@ class Page:
 
 
 class Scribe:
-    def __init__(self, *, numbers: Numbers, clusters: Mapping[str, int], runbooks: Mapping[str, int], seed: int) -> None:
+    def __init__(
+        self, *, numbers: Numbers, clusters: Mapping[str, int], runbooks: Mapping[str, int], seed: int
+    ) -> None:
         self.numbers, self.clusters, self.runbooks = numbers, clusters, runbooks
         self.random = Random(seed)  # noqa: S311 - an invented past, not a secret
         self.clock = Clock()
@@ -226,7 +228,9 @@ class _Entry:
                 "action": symptom.action, "params": {}, "result": "success", "detail": "", "runbook": symptom.runbook,
                 "plan": plan,
             }  # fmt: skip
-            self.event(attempt.done, Type.REMEDIATION_ACTION, "remediation-engine", f"{symptom.action} done", as_json(details))
+            self.event(
+                attempt.done, Type.REMEDIATION_ACTION, "remediation-engine", f"{symptom.action} done", as_json(details)
+            )
         if attempt.ended:
             kind = Type.ROLLBACK if attempt.state == P.ROLLED_BACK else Type.VERIFICATION
             self.event(attempt.ended, kind, "remediation-engine", PLAN_TEXT[P(attempt.state)])
@@ -252,7 +256,12 @@ class _Entry:
         )  # fmt: skip
         if not ask.decided:
             return
-        self.event(ask.decided, Type.APPROVAL_DECISION, "policy-engine", f"{ask.state} {f'by {ask.by}' if ask.by else ''}".strip())
+        self.event(
+            ask.decided,
+            Type.APPROVAL_DECISION,
+            "policy-engine",
+            f"{ask.state} {f'by {ask.by}' if ask.by else ''}".strip(),
+        )
         if not is_expired and not ask.is_auto:
             self.add(
                 self.scribe.words, approval_id=pk, approver=ask.by, decision=ask.state.lower(), at=self.at(ask.decided)

@@ -17,7 +17,8 @@ SEVERITIES = tuple(Severity.values)  # worst first
 NODE = "node_not_ready"
 OPEN_SHARE = 0.02
 OPEN_LEAST, OPEN_MOST = 14, 200
-DAY_SHAPE = (2, 2, 1, 1, 1, 2, 3, 5, 8, 11, 13, 14, 12, 12, 14, 15, 14, 12, 9, 7, 6, 5, 4, 3)  # traffic and changes, by hour
+# traffic and changes, by hour
+DAY_SHAPE = (2, 2, 1, 1, 1, 2, 3, 5, 8, 11, 13, 14, 12, 12, 14, 15, 14, 12, 9, 7, 6, 5, 4, 3)  # fmt: skip
 WEEKEND = 0.45
 BURST_CHANCE, BURST = 0.012, 9.0  # of an hour; how much busier it is
 # every open state, and every state of a plan that is still on its way; the newest incident first
@@ -147,7 +148,9 @@ class Storyteller:
             kind = 0  # a workload has one open incident at most; nodes are not told apart that well
         symptom = SYMPTOMS[kind]
         if symptom.signal == NODE:
-            workload = Workload(workload.cluster, "default", "Node", f"{CLUSTERS[workload.cluster][0]}-node-{number % 24:02d}")
+            workload = Workload(
+                workload.cluster, "default", "Node", f"{CLUSTERS[workload.cluster][0]}-node-{number % 24:02d}"
+            )
         rank = self._pick(self.graves[kind])
         delay = min(3_000, int(random.lognormvariate(3.4, 0.9)))
         story = Story(

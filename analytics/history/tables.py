@@ -36,7 +36,6 @@ class Clock:
         return f"{day} {CLOCK[rest]}"
 
 
-
 class Table:
     """The columns of a model and what stands in them when nothing is said, so that a new column needs no change here."""
 
@@ -71,4 +70,3 @@ def uid(random: Random) -> str:
     bits = bits & ~(0xF << 76) | (0x4 << 76)
     bits = bits & ~(0x3 << 62) | (0x2 << 62)
     return f"{bits:032x}"
-

@@ -78,7 +78,9 @@ class Workload:
 def workloads() -> list[Workload]:
     """The busiest ones first: incidents follow this order roughly like 1/rank."""
     found = [
-        Workload(cluster, namespace, "StatefulSet" if component in STATEFUL else "Deployment", f"{namespace}-{component}")
+        Workload(
+            cluster, namespace, "StatefulSet" if component in STATEFUL else "Deployment", f"{namespace}-{component}"
+        )
         for component in COMPONENTS
         for namespace in NAMESPACES
         for cluster in range(len(CLUSTERS))
