@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 from celery import Celery
+from celery.signals import task_postrun, task_prerun
+from django.db import close_old_connections
 
 from aiops import broker
 
@@ -17,3 +19,10 @@ app = Celery("aiops")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 if not (Path(sys.argv[0]).name == "celery" and "beat" in sys.argv):
     app.autodiscover_tasks()  # beat sends them by name and would only keep in memory what they need
+
+
+@task_prerun.connect
+@task_postrun.connect
+def keep_connections(**_: object) -> None:
+    """Keep connections from task to task, but not one that broke or outlived its time (`CELERY_DB_REUSE_MAX`)."""
+    close_old_connections()
