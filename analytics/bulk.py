@@ -38,24 +38,18 @@ def _copy(statement: str, rows: Iterable[Sequence[Any]]) -> int:
     return total
 
 
-def insert_texts(model: type[models.Model], columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
-    """Insert values that are text already, as PostgreSQL's COPY and SQLite's column affinity read it.
-
-    The texts hold no tab, line break or backslash: COPY would have to escape them.
+def insert_lines(model: type[models.Model], columns: Sequence[str], lines: Sequence[str]) -> None:
+    """Insert rows that are lines of PostgreSQL's COPY text format without escapes: no value holds a tab, line break or
+    backslash, except `\\N` for NULL. SQLite turns the texts into what the columns hold.
     """
-    if not rows:
-        return
     table = connection.ops.quote_name(model._meta.db_table)
     quoted = ", ".join(map(connection.ops.quote_name, columns))
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with cursor.cursor.copy(f"COPY {table} ({quoted}) FROM STDIN") as copy:
-                for first in range(0, len(rows), BATCH):
-                    copy.write("".join(_line(row) for row in rows[first : first + BATCH]))
+                for first in range(0, len(lines), BATCH):
+                    copy.write("".join(lines[first : first + BATCH]))
             return
         marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", rows)  # noqa: S608 - our own names
-
-
-def _line(row: Sequence[str | None]) -> str:
-    return "\t".join(["\\N" if value is None else value for value in row]) + "\n"
+        rows = ([None if value == "\\N" else value for value in line[:-1].split("\t")] for line in lines)
+        cursor.executemany(f"INSERT INTO {table} ({quoted}) VALUES ({marks})", list(rows))  # noqa: S608 - our own names

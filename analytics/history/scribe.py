@@ -50,9 +50,9 @@ class Numbers:
 
 @dataclass(slots=True)
 class Page:
-    """Rows by table, in the order in which they may be inserted."""
+    """Rows by table, as lines of PostgreSQL's COPY text format."""
 
-    rows: dict[Table, list[list[Value]]] = field(default_factory=lambda: defaultdict(list))
+    lines: dict[Table, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
 class Scribe:
@@ -107,7 +107,7 @@ class _Entry:
         self.events = 0
 
     def add(self, table: Table, **values: Value) -> None:
-        self.page.rows[table].append(table.row(values))
+        self.page.lines[table].append(table.line(values))
 
     def event(self, at: int, kind: str, source: str, message: str, details: str = NO_JSON) -> None:
         self.events += 1

@@ -86,9 +86,10 @@ def _without_triggers() -> None:
 def _insert(page: Page, scribe: Scribe) -> Counter[str]:
     counts: Counter[str] = Counter()
     for table in scribe.tables:
-        rows = page.rows.get(table, [])
-        bulk.insert_texts(table.model, table.columns, rows)
-        counts[table.model._meta.db_table] += len(rows)
+        lines = page.lines.get(table, [])
+        if lines:
+            bulk.insert_lines(table.model, table.columns, lines)
+            counts[table.model._meta.db_table] += len(lines)
     return counts
 
 
