@@ -40,7 +40,7 @@ class Server:
     """A Prometheus over blocks in `path`. It can be stopped and started again at the same address."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -48,13 +48,13 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        config = self._path / "prometheus.yml"
+        config = self.path / "prometheus.yml"
         config.write_text("global: {}\n")
         self._process = subprocess.Popen(
             [
                 "prometheus",
                 f"--config.file={config}",
-                f"--storage.tsdb.path={self._path / 'data'}",
+                f"--storage.tsdb.path={self.path / 'data'}",
                 "--storage.tsdb.retention.time=10y",
                 f"--web.listen-address=127.0.0.1:{self.port}",
                 "--log.level=error",
