@@ -10,6 +10,7 @@ from aiops.api.views import NotFoundView
 from aiops.health.views import healthz, metrics, readyz
 
 V1: list[URLPattern | URLResolver] = [
+    path("", include("federation.api.urls")),
     path("", include("aiops.audit.api.urls")),
     path("", include("incidents.api.urls")),
     path("", include("runbooks.api.urls")),

@@ -2,7 +2,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Case, DurationField, ExpressionWrapper, F, Q, Value, When
+from django.db.models import Case, ExpressionWrapper, F, Q, Value, When
 
 from aiops.models import Resource
 
@@ -43,7 +43,7 @@ class Health(models.TextChoices):
     UNREACHABLE = "Unreachable"
 
 
-class Status(models.TextChoices):
+class ClusterCondition(models.TextChoices):
     """How a cluster is (CLU-1)."""
 
     HEALTHY = "healthy"
@@ -74,8 +74,10 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
 
     def with_status(self, at: datetime) -> "ClusterQuerySet":
         """Each with `is_connected` and `status` as of `at`, computed by the database so that lists can filter by it."""
+        # SQLite multiplies durations with plain integers only
+        interval = ExpressionWrapper(F("health_check_interval_seconds"), output_field=models.IntegerField())
         silence = ExpressionWrapper(
-            F("health_check_interval_seconds") * Value(timedelta(seconds=STALE_AFTER)), output_field=DurationField()
+            interval * Value(timedelta(seconds=STALE_AFTER)), output_field=models.DurationField()
         )
         fresh_until = ExpressionWrapper(F("last_heartbeat_at") + silence, output_field=models.DateTimeField())
         is_well = ~Q(health=Health.DEGRADED) & (Q(node_count=None) | Q(nodes_ready=F("node_count")))
@@ -86,9 +88,9 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
                 output_field=models.BooleanField(),
             ),
             status=Case(
-                When(Q(is_connected=True) & is_well, then=Value(Status.HEALTHY)),
-                When(is_connected=True, then=Value(Status.DEGRADED)),
-                default=Value(Status.UNREACHABLE),
+                When(Q(is_connected=True) & is_well, then=Value(ClusterCondition.HEALTHY)),
+                When(is_connected=True, then=Value(ClusterCondition.DEGRADED)),
+                default=Value(ClusterCondition.UNREACHABLE),
                 output_field=models.CharField(),
             ),
         )
@@ -160,6 +162,10 @@ class Cluster(Resource):
             models.Index(fields=["enabled", "next_poll_at"], name="cluster_due"),
             models.Index(fields=["enabled", "next_check_at"], name="cluster_check_due"),
         ]
+
+    @property
+    def shown_name(self) -> str:
+        return self.display_name or self.name
 
 
 class HealthSample(models.Model):

@@ -236,7 +236,7 @@ class Document(Envelope):
 class ListMetadata(Shape):
     totalCount = fields.IntegerField(min_value=0)
     page = fields.IntegerField(min_value=1)
-    pageSize = fields.IntegerField(min_value=1)
+    pageSize = fields.IntegerField(min_value=0)  # 0: of a list without pages that is empty
 
 
 class DeletedMetadata(Shape):

@@ -2,12 +2,26 @@
 
 from federation.services.connections import connect
 from federation.services.registration import (
+    ATTRIBUTES,
     checked,
     configure,
+    create,
     read_kubeconfig,
     register,
     register_in_cluster,
     unregister,
+    update,
 )
 
-__all__ = ["checked", "configure", "connect", "read_kubeconfig", "register", "register_in_cluster", "unregister"]
+__all__ = [
+    "ATTRIBUTES",
+    "checked",
+    "configure",
+    "connect",
+    "create",
+    "read_kubeconfig",
+    "register",
+    "register_in_cluster",
+    "unregister",
+    "update",
+]

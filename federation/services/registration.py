@@ -17,11 +17,12 @@ from aiops.clients import kubeconfig as kubeconfigs
 from aiops.clients.errors import ClientError
 from aiops.clients.kubeconfig import Access
 from aiops.encryption import encrypt
-from aiops.errors import Invalid, LostRace
+from aiops.errors import Conflict, Invalid, LostRace
 from aiops.states import change
 from federation.models import Automation, Cluster, Tier
 from federation.services import connections
 from federation.services.connections import IN_CLUSTER
+from federation.signals import cluster_changed
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,251}[a-z0-9])?")
 RESERVED = frozenset({"global-status"})  # X9.8: a path of the API
@@ -63,6 +64,62 @@ def read_kubeconfig(file: Path, *, context: str = "", allow_insecure: bool = Fal
     return access.dump()
 
 
+def create(
+    *, name: str, kubeconfig: str, actor: Actor, at: datetime, namespace: str = "", **attributes: Any
+) -> Cluster:
+    """Add a cluster. Raises `Invalid` with the offending members, `Conflict` when the name is taken."""
+    access = kubeconfigs.load(kubeconfig)
+    columns = checked(name, attributes) | _credentials(access.dump(), access)
+    if Cluster.objects.filter(name=name).exists():
+        raise Conflict(f"Cluster {name} exists already")
+    cluster = _new(name, at)
+    cluster.namespace = namespace or cluster.namespace
+    try:
+        with transaction.atomic():
+            _write(cluster, columns, is_new=True)
+            details = {"server": access.server, "insecure": access.insecure, "credentials_changed": True}
+            _record("cluster.create", cluster, actor=actor, at=at, details=details)
+    except IntegrityError as error:
+        raise Conflict(f"Cluster {name} exists already") from error
+    return cluster
+
+
+@transaction.atomic
+def update(*, cluster: Cluster, kubeconfig: str | None, actor: Actor, at: datetime, **attributes: Any) -> Cluster:
+    """Change attributes and, when a `kubeconfig` is given, the credentials. What changes nothing leaves no trace.
+
+    Raises `Invalid` with the offending members, `LostRace`.
+    """
+    columns = checked(cluster.name, attributes)
+    changed = sorted(key for key in columns if getattr(cluster, key) != columns[key])
+    details: dict[str, Any] = {"changed": changed}
+    if kubeconfig is not None:
+        access = kubeconfigs.load(kubeconfig)
+        credentials = _credentials(access.dump(), access)
+        if credentials["kubeconfig_digest"] != cluster.kubeconfig_digest:
+            columns |= credentials | {"next_poll_at": at}
+            details |= {"server": access.server, "credentials_changed": True, "insecure": access.insecure}
+    if changed or "kubeconfig" in columns:
+        change(cluster, **columns, updated_at=at)
+        _record("cluster.update", cluster, actor=actor, at=at, details=details)
+        cluster_changed.send(sender=Cluster, cluster=cluster)
+    return cluster
+
+
+def _credentials(secret: str, access: Access) -> dict[str, Any]:
+    """The columns of new credentials: encrypted, and with a new start for what the old ones brought about."""
+    return {
+        "kubeconfig": encrypt(secret),
+        "kubeconfig_digest": hashlib.sha256(secret.encode()).hexdigest(),
+        "server": access.server[:1024],
+        "poll_failures": 0,
+        "poll_error": "",
+        "check_failures": 0,
+        "check_error": "",
+        "next_check_at": None,
+    }
+
+
 def register(
     *,
     name: str,
@@ -99,14 +156,7 @@ def _store(
             cluster = cluster or _new(name, at)
             if cluster.kubeconfig_digest != digest:
                 # the encrypted form differs each time, so an unchanged one is left as it is
-                columns |= {"kubeconfig": encrypt(secret), "kubeconfig_digest": digest, "server": access.server[:1024]}
-                columns |= {
-                    "poll_failures": 0,
-                    "poll_error": "",
-                    "check_failures": 0,
-                    "check_error": "",
-                    "next_check_at": None,
-                }
+                columns |= _credentials(secret, access)
             columns |= {"next_poll_at": at, "updated_at": at}
             changed = sorted(key for key in columns if key in ATTRIBUTES and getattr(cluster, key) != columns[key])
             _write(cluster, columns, is_new=is_new)
@@ -135,6 +185,7 @@ def _write(cluster: Cluster, columns: dict[str, Any], *, is_new: bool) -> None:
     for column, value in columns.items():
         setattr(cluster, column, value)
     cluster.save(force_insert=True)
+    cluster_changed.send(sender=Cluster, cluster=cluster)
 
 
 def checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -164,15 +215,9 @@ def checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
     return columns
 
 
-@transaction.atomic
 def configure(*, cluster: Cluster, actor: Actor, at: datetime, **attributes: Any) -> Cluster:
     """Change attributes (`ATTRIBUTES`) but not the credentials. Raises `Invalid`, `LostRace`."""
-    columns = checked(cluster.name, attributes)
-    changed = sorted(key for key in columns if getattr(cluster, key) != columns[key])
-    if changed:
-        change(cluster, **columns, updated_at=at)
-        _record("cluster.update", cluster, actor=actor, at=at, details={"changed": changed})
-    return cluster
+    return update(cluster=cluster, kubeconfig=None, actor=actor, at=at, **attributes)
 
 
 @transaction.atomic

@@ -1,5 +1,6 @@
 from incidents.models.anomaly import Anomaly
 from incidents.models.escalation import EscalationPolicy, EscalationRun
+from incidents.models.fleet import FleetCorrelation
 from incidents.models.incident import Decision, Incident, IncidentQuerySet, TimelineEvent
 from incidents.models.insight import AIInsight
 from incidents.models.postmortem import PostMortem
@@ -10,6 +11,7 @@ __all__ = [
     "Decision",
     "EscalationPolicy",
     "EscalationRun",
+    "FleetCorrelation",
     "Incident",
     "IncidentQuerySet",
     "PostMortem",

@@ -1,0 +1,15 @@
+from django.urls import path
+
+from aiops.api.routers import Router
+from federation.api import views
+
+router = Router()
+router.register("clusters", views.ClusterViewSet, basename="clusters")
+
+urlpatterns = [
+    path("federation", views.FederationView.as_view(), name="federation"),
+    path("federation/status", views.FederationView.as_view(), name="federation-status"),
+    path("federation/clusters", views.FederationClustersView.as_view(), name="federation-clusters"),
+    path("federation/correlations", views.FederationCorrelationsView.as_view(), name="federation-correlations"),
+    *router.urls,
+]

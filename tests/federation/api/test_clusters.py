@@ -1,0 +1,264 @@
+from datetime import timedelta
+
+import pytest
+
+from aiops.apikeys.roles import Role
+from aiops.audit.models import AuditEvent
+from aiops.simulator.embedded import SimulatedCluster
+from federation.models import Cluster
+from tests.conftest import NOON
+from tests.factories import make_cluster, make_incident, make_plan
+from tests.federation.api.conftest import Api
+from tests.incidents.api.conftest import api_of
+
+pytestmark = pytest.mark.django_db
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: very-secret-token}}]
+"""
+SEEN = {"last_heartbeat_at": NOON, "node_count": 3, "nodes_ready": 3}
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    with SimulatedCluster() as cluster:
+        yield cluster
+
+
+class TestList:
+    def test_shows_clusters_by_name_with_what_goes_on_there(self, viewer):
+        west = make_cluster(name="west", **SEEN)
+        east = make_cluster(
+            name="east", region="eu", provider="aws", kubernetes_version="1.31.4", cpu_used_millis=1500,
+            cpu_capacity_millis=4000, pod_count=7, pod_capacity=110, **SEEN,
+        )  # fmt: skip
+        make_incident(cluster=east, cluster_name="east")
+        make_incident(cluster=east, cluster_name="east", state="Resolved")
+        make_incident(cluster=east, cluster_name="east", detected_at=NOON - timedelta(days=2))
+        make_plan(cluster=west, state="Executing")
+        make_plan(cluster=west, state="WaitingApproval")
+
+        document = viewer.get("/clusters").json()
+
+        assert (document["kind"], document["metadata"]) == (
+            "ClusterList",
+            {"totalCount": 2, "page": 1, "pageSize": 100},
+        )
+        first, second = document["items"]
+        assert (first["name"], first["version"], first["status"], first["displayName"]) == (
+            "east",
+            "1.31.4",
+            "healthy",
+            "east",
+        )
+        assert (first["nodes"], first["incidents"]) == ({"total": 3, "ready": 3}, {"active": 2, "total24h": 2})
+        assert first["resources"] == {
+            "cpuUsagePercent": 38, "memoryUsagePercent": None, "podCount": 7, "podCapacity": 110,
+        }  # fmt: skip
+        assert (second["name"], second["activeRemediations"], second["provider"]) == ("west", 1, None)
+
+    @pytest.mark.parametrize(
+        ("columns", "status"),
+        [
+            ({}, "healthy"),
+            ({"nodes_ready": 2}, "degraded"),
+            ({"health": "Degraded"}, "degraded"),
+            ({"phase": "Disconnected"}, "unreachable"),
+            ({"phase": "Pending"}, "unreachable"),
+            ({"last_heartbeat_at": NOON - timedelta(seconds=79)}, "healthy"),
+            ({"last_heartbeat_at": NOON - timedelta(seconds=91)}, "unreachable"),
+            (
+                {"last_heartbeat_at": NOON - timedelta(seconds=91), "health_check_interval_seconds": 60},
+                "healthy",
+            ),
+            ({"last_heartbeat_at": None}, "unreachable"),
+        ],
+    )
+    def test_status_follows_the_contract(self, viewer, columns, status):
+        make_cluster(**SEEN | columns)
+
+        assert viewer.get("/clusters").json()["items"][0]["status"] == status
+        assert viewer.get("/clusters", status=status.upper()).json()["metadata"]["totalCount"] == 1
+
+    def test_filters(self, viewer):
+        make_cluster(name="a", region="eu", namespace="x")
+        make_cluster(name="b", region="us", **SEEN)
+
+        for query, names in (
+            ({"region": "eu"}, ["a"]),
+            ({"namespace": "default"}, ["b"]),
+            ({"status": "unreachable"}, ["a"]),
+            ({"status": ""}, ["a", "b"]),
+        ):
+            assert [item["name"] for item in viewer.get("/clusters", **query).json()["items"]] == names
+        assert viewer.get("/clusters", status="sick").status_code == 400
+
+    def test_costs_the_same_for_any_number(self, viewer, django_assert_num_queries):
+        for _ in range(5):
+            make_cluster()
+        viewer.get("/clusters")
+
+        with django_assert_num_queries(4):
+            viewer.get("/clusters")
+
+    def test_needs_a_key(self, nobody):
+        assert nobody.get("/clusters").status_code == 401
+
+    def test_shows_only_what_the_key_may_see(self):
+        make_cluster(name="a")
+        make_cluster(name="b")
+        scoped = api_of(Role.VIEWER, clusters=["a"])
+
+        assert [item["name"] for item in scoped.get("/clusters").json()["items"]] == ["a"]
+        assert scoped.get("/clusters/b").status_code == 404
+
+
+class TestRetrieve:
+    def test_has_the_members_of_the_contract(self, viewer):
+        make_cluster(
+            name="east", kubernetes_version="1.31.4", cpu_capacity_millis=112_000, cpu_used_millis=68_320,
+            memory_capacity_bytes=448 * 1024**3, memory_used_bytes=None, last_check_at=NOON, prometheus_url="http://p",
+            **SEEN,
+        )  # fmt: skip
+
+        document = viewer.get("/clusters/east").json()
+
+        assert document["kind"] == "ClusterRegistration"
+        spec, status = document["spec"], document["status"]
+        assert (spec["kubeconfigSecret"], spec["healthCheckInterval"], spec["automation"], spec["prometheusURL"]) == (
+            "east-kubeconfig", "30s", "auto", "http://p",
+        )  # fmt: skip
+        assert (status["phase"], status["connected"], status["kubernetesVersion"]) == ("Connected", True, "v1.31.4")
+        assert status["resourceUsage"] == {
+            "cpuCapacity": "112", "cpuUsed": "68.3", "memoryCapacity": "448Gi", "memoryUsed": None,
+        }  # fmt: skip
+        assert status["lastHealthCheck"] == "2027-04-12T12:00:00Z"
+        assert status["health"]["stale"] is False
+
+    def test_of_a_new_one_knows_nothing_yet(self, viewer):
+        make_cluster(name="new", phase="Pending", health="Pending")
+
+        status = viewer.get("/clusters/new").json()["status"]
+
+        assert (status["phase"], status["connected"], status["nodeCount"]) == ("Pending", False, 0)
+        assert status["resourceUsage"] is status["kubernetesVersion"] is status["lastHealthCheck"] is None
+
+    def test_of_a_silent_one_says_that_it_is_disconnected(self, viewer):
+        make_cluster(name="mute", last_heartbeat_at=NOON - timedelta(hours=1))
+
+        status = viewer.get("/clusters/mute").json()["status"]
+
+        assert (status["phase"], status["connected"], status["health"]["stale"]) == ("Disconnected", False, True)
+
+
+class TestCreate:
+    def test_registers(self, admin):
+        body = {
+            "name": "east", "kubeconfig": KUBECONFIG, "region": "eu", "tier": "critical", "environment": "production",
+            "healthCheckInterval": "1m", "automation": "approve", "labels": {"team": "docks"},
+        }  # fmt: skip
+
+        answer = admin.post("/clusters", body)
+
+        assert answer.status_code == 201
+        document = answer.json()
+        assert (document["spec"]["tier"], document["spec"]["environment"]) == ("critical", "prod")
+        assert (document["spec"]["healthCheckInterval"], document["metadata"]["namespace"]) == ("1m", "aiops-system")
+        assert "secret-token" not in answer.content.decode()
+        assert [event.action for event in AuditEvent.objects.all()] == ["cluster.create"]
+
+    def test_refuses_a_taken_name(self, admin):
+        make_cluster(name="east")
+
+        assert admin.post("/clusters", {"name": "east", "kubeconfig": KUBECONFIG}).status_code == 409
+
+    @pytest.mark.parametrize(
+        ("body", "member"),
+        [
+            ({"name": "global-status"}, "name"),
+            ({"name": "East"}, "name"),
+            ({"kubeconfig": None}, "kubeconfig"),
+            ({"kubeconfig": "kind: List"}, "kubeconfig"),
+            ({"kubeconfig": KUBECONFIG.replace("token: very-secret-token", "exec: {command: sh}")}, "users[0].user.exec"),
+            ({"tier": "gold"}, "tier"),
+            ({"healthCheckInterval": "-5s"}, "healthCheckInterval"),
+            ({"prometheusURL": "file:///etc/passwd"}, "prometheusURL"),
+            ({"labels": {"a": 1}}, "labels"),
+        ],
+    )  # fmt: skip
+    def test_refuses_bad_members(self, admin, body, member):
+        answer = admin.post("/clusters", {"name": "east", "kubeconfig": KUBECONFIG} | body)
+
+        assert answer.status_code == 400
+        assert any(name.startswith(member) for name in answer.json()["error"]["fields"])
+        assert not Cluster.objects.exists()
+
+    def test_is_for_admins(self, operator):
+        assert operator.post("/clusters", {"name": "east", "kubeconfig": KUBECONFIG}).status_code == 403
+
+    def test_is_refused_outside_the_scope(self):
+        scoped = api_of(Role.ADMIN, clusters=["a"])
+
+        assert scoped.post("/clusters", {"name": "b", "kubeconfig": KUBECONFIG}).status_code == 403
+
+
+class TestUpdate:
+    def test_merges(self, admin):
+        make_cluster(name="east", region="eu", tier="critical")
+
+        answer = admin.put("/clusters/east", {"region": "us"})
+
+        assert answer.status_code == 200
+        assert (answer.json()["spec"]["region"], answer.json()["spec"]["tier"]) == ("us", "critical")
+
+    def test_rotates_the_credentials(self, admin):
+        make_cluster(name="east", check_failures=5)
+
+        assert admin.put("/clusters/east", {"kubeconfig": KUBECONFIG}).status_code == 200
+
+        cluster = Cluster.objects.get()
+        assert (cluster.server, cluster.check_failures, cluster.next_check_at) == ("http://127.0.0.1:1", 0, None)
+
+    def test_that_changes_nothing_leaves_no_trace(self, admin):
+        make_cluster(name="east", region="eu")
+
+        answer = admin.put("/clusters/east", {"region": "eu"})
+
+        assert (answer.status_code, answer.json()["metadata"]["resourceVersion"]) == (200, "1")
+        assert not AuditEvent.objects.exists()
+
+    def test_minds_the_version(self, admin):
+        make_cluster(name="east")
+
+        assert admin.put("/clusters/east", {"region": "us"}, **{"If-Match": '"7"'}).status_code == 409
+
+
+class TestDelete:
+    def test_forgets_it(self, admin):
+        make_cluster(name="east")
+
+        answer = admin.delete("/clusters/east")
+
+        assert (answer.status_code, answer.json()["kind"]) == (200, "Status")
+        assert not Cluster.objects.exists()
+
+
+class TestCheck:
+    def test_looks_now(self, operator: Api, admin, simulated):
+        admin.post("/clusters", {"name": "east", "kubeconfig": simulated.kubeconfig})
+
+        answer = operator.post("/clusters/east/check")
+
+        status = answer.json()["status"]
+        assert answer.status_code == 200
+        assert (status["phase"], status["nodeCount"]) == ("Connected", len(simulated.list("Node")))
+        assert AuditEvent.objects.filter(action="cluster.check").count() == 1
+
+    def test_is_for_operators(self, viewer):
+        make_cluster(name="east")
+
+        assert viewer.post("/clusters/east/check").status_code == 403
