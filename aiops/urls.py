@@ -14,6 +14,7 @@ V1: list[URLPattern | URLResolver] = [
     path("", include("aiops.audit.api.urls")),
     path("", include("incidents.api.urls")),
     path("", include("runbooks.api.urls")),
+    path("", include("analytics.api.report_urls")),
     path("", include("slos.api.urls")),
 ]
 
