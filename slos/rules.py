@@ -87,6 +87,10 @@ def _number(value: Any) -> str:
 # --- rules -------------------------------------------------------------------------------------------------------------------
 
 
+def _plainly(share: Decimal) -> str:
+    return f"{share.normalize():f}"
+
+
 def _labels(slo: SLO) -> dict[str, str]:
     return {"slo": slo.name, "slo_namespace": slo.namespace, "slo_service": slo.service}
 
@@ -99,8 +103,8 @@ def _objective(slo: SLO) -> list[dict[str, Any]]:
     budget = objectives.budget_ratio(slo)
     days = windows.parse(slo.window) / timedelta(days=1)
     return [
-        {"record": "slo:objective:ratio", "expr": f"vector({1 - budget})", "labels": _labels(slo)},
-        {"record": "slo:error_budget:ratio", "expr": f"vector({budget})", "labels": _labels(slo)},
+        {"record": "slo:objective:ratio", "expr": f"vector({_plainly(1 - budget)})", "labels": _labels(slo)},
+        {"record": "slo:error_budget:ratio", "expr": f"vector({_plainly(budget)})", "labels": _labels(slo)},
         {"record": "slo:time_period:days", "expr": f"vector({days:g})", "labels": _labels(slo)},
     ]
 
@@ -119,7 +123,7 @@ def _recordings(slo: SLO, rules: Iterable[burn_rate.Rule]) -> list[dict[str, Any
 def _alert(slo: SLO, rule: burn_rate.Rule) -> dict[str, Any]:
     budget = objectives.budget_ratio(slo)
     selector = ",".join(f"{name}={promql.quote(value)}" for name, value in _labels(slo).items())
-    threshold = f"({rule.factor!r} * {budget})"
+    threshold = f"({rule.factor!r} * {_plainly(budget)})"
     burning = " and ".join(f"{record_name(length)}{{{selector}}} > {threshold}" for length in (rule.short, rule.long))
     enough = _enough_events(slo, rule, budget)
     return {
