@@ -9,21 +9,18 @@ Unknown members are refused by their path. What other readers only warn of is a 
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from aiops.documents import Document
-from slos.shapes import MOST, Body, Candidate, Refused, listed, mapping, only, text
+from slos.shapes import HOURS, MOST, Body, Candidate, Refused, go_duration, listed, mapping, minutes, only, span, text
 
 API_VERSION = "openslo/v1"
 EXTRAS = "aiops/definition"  # annotation: members of the body that OpenSLO has no word for
 OURS = "aiops"  # the metric source type of an SLO that is not measured from Prometheus
 OPENSLO = "OpenSLO v1"
-SPAN = re.compile(r"([1-9][0-9]{0,4})([mhdwMQY])", re.ASCII)
-HOURS = {"h": 1, "d": 24, "w": 7 * 24, "M": 30 * 24, "Q": 90 * 24, "Y": 365 * 24}
 UNITS = {"d": "day", "w": "week", "M": "month", "Q": "quarter", "Y": "year"}
 LETTERS = {unit: letter for letter, unit in UNITS.items()}
 SEVERITIES = {"page": "critical", "ticket": "medium", "error": "high", "info": "low"}
@@ -187,9 +184,9 @@ class _Reader:
             "displayName": metadata.get("displayName"),
             "labelLists": lists,
             "annotations": annotations,
-            "indicator": kept_sli,
+            "indicator": {} if kept_sli == {"metadata": {"name": indicator_name(name)}} else kept_sli,
             "objective": {"displayName": objective["displayName"]} if objective.get("displayName") else {},
-            "alertPolicies": policies,
+            "alertPolicies": [] if _is_generated(policies, name) else policies,
         }
         return _deep_merge(body, extras), {member: value for member, value in kept.items() if value}
 
@@ -203,7 +200,7 @@ class _Reader:
             raise Refused("spec.timeWindow", "exactly one window is expected")
         window = mapping(windows[0], "spec.timeWindow[0]")
         only(window, {"duration", "isRolling", "calendar"}, "spec.timeWindow[0]", OPENSLO)
-        count, letter = _span(window.get("duration"), "spec.timeWindow[0].duration")
+        count, letter = span(window.get("duration"), "spec.timeWindow[0].duration")
         calendar = window.get("calendar")
         if calendar is None or window.get("isRolling") is True:
             if calendar is not None:
@@ -336,9 +333,8 @@ class _Reader:
             raise Refused("spec.budgetingMethod", "Occurrences, Timeslices or RatioTimeslices is expected")
         body["budgeting"] = {"method": method}
         if method != "Occurrences":
-            count, letter = _span(objective.get("timeSliceWindow"), f"{path}.timeSliceWindow")
-            minutes = count if letter == "m" else 60 * count * HOURS[letter]
-            body["budgeting"]["timeSliceWindow"] = f"{minutes}m"
+            width = minutes(objective.get("timeSliceWindow"), f"{path}.timeSliceWindow")
+            body["budgeting"]["timeSliceWindow"] = f"{width}m"
         if method == "Timeslices":
             target = objective.get("timeSliceTarget")
             if not isinstance(target, int | float) or isinstance(target, bool) or not 0 < target <= 1:
@@ -395,36 +391,17 @@ class _Reader:
         threshold = condition.get("threshold")
         if not isinstance(threshold, int | float) or isinstance(threshold, bool) or not threshold > 0:
             raise Refused(f"{path}.threshold", "a number greater than 0 is expected")
-        long = _minutes(condition.get("lookbackWindow"), f"{path}.lookbackWindow")
+        long = minutes(condition.get("lookbackWindow"), f"{path}.lookbackWindow")
         severity = str(spec.get("severity")).lower()
         return {
             "severity": severity if severity in KNOWN_SEVERITIES else SEVERITIES.get(severity, "medium"),
-            "shortWindow": _go(max(1, round(long / SHORT_SHARE))),
-            "longWindow": _go(long),
+            "shortWindow": go_duration(max(1, round(long / SHORT_SHARE))),
+            "longWindow": go_duration(long),
             "burnRate": float(threshold),
         }
 
 
 # --- parts -------------------------------------------------------------------------------------------------------------------
-
-
-def _span(text: Any, path: str) -> tuple[int, str]:
-    """Count and unit: m is minute, M month, Q quarter, Y year."""
-    match = SPAN.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise Refused(path, "a duration such as 5m, 1h, 28d, 4w, 1M is expected")
-    return int(match[1]), match[2]
-
-
-def _minutes(text: Any, path: str) -> int:
-    count, letter = _span(text, path)
-    return count if letter == "m" else 60 * count * HOURS[letter]
-
-
-def _go(minutes: int) -> str:
-    """Minutes as the contract writes a duration."""
-    hours, rest = divmod(minutes, 60)
-    return (f"{hours}h" if hours else "") + (f"{rest}m" if rest or not hours else "")
 
 
 def _percent(objective: Mapping[str, Any], path: str) -> float:
@@ -465,6 +442,24 @@ def _labels(written: Any) -> tuple[dict[str, str], dict[str, list[str]]]:
         else:
             raise Refused(f"metadata.labels.{key}", "a text or a list of texts is expected")
     return labels, lists
+
+
+def indicator_name(slo: str) -> str:
+    """The name that an export gives to an indicator that has none of its own."""
+    return f"{slo}-indicator"
+
+
+def policy_name(slo: str) -> str:
+    return f"{slo}-burn-rate"
+
+
+def _is_generated(policies: list[Any], name: str) -> bool:
+    """Whether an export of ours wrote the policies from the rules, so that nothing is lost without them."""
+    return (
+        len(policies) == 1
+        and isinstance(policies[0], Mapping)
+        and policies[0].get("metadata") == {"name": policy_name(name)}
+    )
 
 
 def _extras(text: Any) -> Body:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiops.documents import Document
 from slos.definitions import parse_span
-from slos.openslo import API_VERSION, EXTRAS, LETTERS, OURS, read, rules_of
+from slos.openslo import API_VERSION, EXTRAS, LETTERS, OURS, indicator_name, policy_name, read, rules_of
 from slos.shapes import Body
 
 MINUTE = timedelta(minutes=1)
@@ -71,7 +71,7 @@ def _write_indicator(body: Body, kept: Mapping[str, Any]) -> Body:
         kind = indicator["rawType"] or "success"
         metric = {"ratioMetric": {"raw": source(indicator["query"]), "rawType": kind}}
     description = {"description": kept["description"]} if kept.get("description") else {}
-    metadata = kept.get("metadata") or {"name": f"{body['name']}-indicator"}
+    metadata = kept.get("metadata") or {"name": indicator_name(body["name"])}
     return {"metadata": metadata, "spec": {**description, **metric}}
 
 
@@ -124,7 +124,7 @@ def _write_policies(body: Body, kept: list[Any]) -> list[Any]:
     conditions = [_write_condition(body["name"], number, rule) for number, rule in enumerate(rules, 1)]
     policy = {
         "kind": "AlertPolicy",
-        "metadata": {"name": f"{body['name']}-burn-rate"},
+        "metadata": {"name": policy_name(body["name"])},
         "spec": {"alertWhenBreaching": True, "conditions": conditions},
     }
     return [policy]

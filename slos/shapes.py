@@ -1,10 +1,13 @@
 """The shapes that documents of SLOs are made of: what is expected where, and what was found instead. Pure."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 MOST = 500  # objects of a list
+SPAN = re.compile(r"([1-9][0-9]{0,4})([mhdwMQY])", re.ASCII)
+HOURS = {"h": 1, "d": 24, "w": 7 * 24, "M": 30 * 24, "Q": 90 * 24, "Y": 365 * 24}
 
 Body = dict[str, Any]
 
@@ -52,3 +55,22 @@ def listed(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list) or len(value) > MOST:
         raise Refused(path, "a list is expected")
     return value
+
+
+def span(text: Any, path: str) -> tuple[int, str]:
+    """Count and unit: m is minute, M month, Q quarter, Y year."""
+    match = SPAN.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise Refused(path, "a duration such as 5m, 1h, 28d, 4w, 1M is expected")
+    return int(match[1]), match[2]
+
+
+def minutes(text: Any, path: str) -> int:
+    count, letter = span(text, path)
+    return count if letter == "m" else 60 * count * HOURS[letter]
+
+
+def go_duration(minutes: int) -> str:
+    """Minutes as the contract writes a duration."""
+    hours, rest = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{rest}m" if rest or not hours else "")

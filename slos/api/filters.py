@@ -1,4 +1,5 @@
 from aiops.api.filters import EnumFilter, FilterSet, TextFilter
+from incidents.states import Severity
 from slos.models import Status
 
 
@@ -6,3 +7,9 @@ class SLOFilter(FilterSet):
     namespace = TextFilter()
     service = TextFilter()
     status = EnumFilter(Status)
+
+
+class IncidentSLAFilter(FilterSet):
+    namespace = TextFilter()
+    service = TextFilter()
+    severity = EnumFilter(Severity)

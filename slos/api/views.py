@@ -14,7 +14,7 @@ from aiops.api.serializers import API_VERSION, Rendered
 from aiops.api.views import Lists, Reads, ResourceViewSet
 from aiops.apikeys.roles import Role
 from slos import documents, figures, gate, rules
-from slos.api.filters import SLOFilter
+from slos.api.filters import IncidentSLAFilter, SLOFilter
 from slos.api.serializers import (
     AdjustmentBody,
     SLOAdjustmentDocument,
@@ -25,9 +25,11 @@ from slos.api.serializers import (
     SLOItem,
     budget_document,
 )
+from slos.api.sla_serializers import IncidentSLADocument, IncidentSLAItem
 from slos.definitions import SLOBody, SLOUpdateBody
-from slos.models import SLO, BurnAlert
-from slos.services import adjustments, attribution, library, reports
+from slos.models import SLO, BurnAlert, IncidentSLA
+from slos.services import adjustments, attribution, clocks, library, reports, sla_library
+from slos.sla_definitions import IncidentSLABody, IncidentSLAUpdateBody
 
 YAML = "application/yaml"
 OPEN_ALERTS = Prefetch("alerts", BurnAlert.objects.filter(cleared_at__isnull=True))
@@ -187,3 +189,28 @@ class SLOViewSet(Lists, Reads, ResourceViewSet):
         if not found:
             raise BadRequest("The body holds no document")
         return found
+
+
+class IncidentSLAViewSet(Lists, Reads, ResourceViewSet):
+    queryset = IncidentSLA.objects.all()
+    document = IncidentSLADocument
+    item = IncidentSLAItem
+    filterset_class = IncidentSLAFilter
+
+    def render_document(self, row: IncidentSLA) -> Rendered:
+        return IncidentSLADocument.render(
+            row, clocks=clocks.states_of(row), compliance=clocks.compliance_of(row, at=self.now)
+        )
+
+    @creation(body=IncidentSLABody)
+    def create(self, sent: Sent) -> IncidentSLA:
+        self.require_scope(namespace=sent["namespace"])
+        return sla_library.create(values=sent, actor=self.actor, at=self.now)
+
+    @replacement(body=IncidentSLAUpdateBody)
+    def update(self, row: IncidentSLA, sent: Sent) -> IncidentSLA:
+        return sla_library.update(row=row, values=sent, actor=self.actor, at=self.now)
+
+    @deletion()
+    def destroy(self, row: IncidentSLA) -> None:
+        sla_library.delete(row=row, actor=self.actor, at=self.now)

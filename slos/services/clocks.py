@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F, QuerySet
 
 from aiops.audit.actor import SYSTEM, Actor
 from aiops.errors import Conflict, LostRace
@@ -335,9 +335,28 @@ class Compliance:
         return round(100 * self.met / judged, 1) if judged else None
 
 
+PERIOD = timedelta(days=30)  # over which an SLA is judged
+
+
+def states_of(row: IncidentSLA) -> dict[str, int]:
+    """How many clocks of the SLA are in each state."""
+    return dict(SLAClock.objects.filter(sla=row).order_by().values_list("state").annotate(Count("pk")))
+
+
+def compliance_of(row: IncidentSLA, *, at: datetime) -> dict[str, Compliance]:
+    """What became of the promises of the last 30 days, by kind."""
+    return {
+        kind: _judge(SLAClock.objects.filter(sla=row, kind=kind, due_at__gt=at - PERIOD, due_at__lte=at))
+        for kind in _promises(row)
+    }
+
+
 def compliance(*, kind: str, severity: str, since: datetime, until: datetime) -> Compliance:
     """`until` is at most now; a promise that is past due and still open counts as breached."""
-    due = SLAClock.objects.filter(kind=kind, severity=severity, due_at__gt=since, due_at__lte=until)
+    return _judge(SLAClock.objects.filter(kind=kind, severity=severity, due_at__gt=since, due_at__lte=until))
+
+
+def _judge(due: QuerySet[SLAClock]) -> Compliance:
     judged = due.exclude(state=ClockState.CANCELLED).order_by()
     met = judged.filter(state=ClockState.MET).count()
     breached = judged.exclude(state=ClockState.MET).count()

@@ -1,0 +1,113 @@
+import pytest
+
+from aiops.apikeys.roles import Role
+from aiops.audit.models import AuditEvent
+from slos.models import SLO
+from tests.slos.api.conftest import api_of
+from tests.slos.test_openslo import RATIO, THRESHOLD
+from tests.slos.test_sloth import DOCUMENT
+
+BOTH = f"{RATIO}---\n{DOCUMENT}"
+
+
+class TestImport:
+    def test_creates_what_is_new(self, admin):
+        answer = admin.load(BOTH)
+
+        assert answer.status_code == 201
+        document = answer.json()
+        assert document["kind"] == "SLOImport"
+        # Sloth's SLO of the same name comes second
+        assert document["status"]["created"] == ["checkout-availability", "checkout-freshness"]
+        assert document["status"]["updated"] == ["checkout-availability"]
+        assert AuditEvent.objects.filter(action="slo.import").count() == 1
+
+    def test_changes_nothing_the_second_time(self, admin):
+        admin.load(f"{RATIO}---\n{THRESHOLD}")
+        versions = list(SLO.objects.values_list("name", "version"))
+
+        answer = admin.load(f"{RATIO}---\n{THRESHOLD}")
+
+        assert answer.status_code == 200
+        assert answer.json()["status"]["unchanged"] == ["checkout-availability", "queue-age"]
+        assert list(SLO.objects.values_list("name", "version")) == versions
+        assert AuditEvent.objects.filter(action="slo.import").count() == 1
+
+    def test_updates_as_a_put_would(self, admin):
+        admin.load(RATIO)
+        admin.put("/slos/checkout-availability", {"enabled": False})
+
+        answer = admin.load(RATIO.replace("0.9995", "0.99"))
+
+        assert answer.json()["status"]["updated"] == ["checkout-availability"]
+        spec = admin.get("/slos/checkout-availability").json()["spec"]
+        assert (spec["target"], spec["enabled"]) == (99, False)
+
+    def test_rejects_a_bad_document_alone(self, admin):
+        bad = RATIO.replace("checkout-availability", "Other").replace("sum(", "sum((")
+
+        answer = admin.load(f"{bad}---\nkind: Pod\n---\n{THRESHOLD}")
+
+        assert answer.status_code == 201
+        status = answer.json()["status"]
+        assert status["created"] == ["queue-age"]
+        assert [(entry["document"], entry["name"]) for entry in status["rejected"]] == [(1, "Other"), (2, "")]
+        assert "indicator.goodEventsQuery" in status["rejected"][0]["reason"]
+
+    def test_says_what_it_doubts(self, admin):
+        answer = admin.load(RATIO.replace("target: 0.9995", "target: 0.9995\n      op: gt"))
+
+        [warning] = answer.json()["status"]["warnings"]
+        assert warning["warning"].startswith("spec.objectives[0].op")
+
+    @pytest.mark.parametrize("text", ["", "a: [", "--- \n"])
+    def test_refuses_what_is_no_document(self, admin, text):
+        assert admin.load(text).status_code == 400
+
+    def test_reads_json(self, admin):
+        text = (
+            '{"version": "prometheus/v1", "service": "cart", "slos": [{"name": "a", "objective": 99,'
+            ' "sli": {"raw": {"error_ratio_query": "avg(x)"}}}]}'
+        )
+
+        assert admin.load(text).json()["status"]["created"] == ["cart-a"]
+
+    def test_is_for_admins(self, operator):
+        assert operator.load(RATIO).status_code == 403
+
+    def test_has_no_other_method(self, admin):
+        assert admin.get("/slos/import").status_code == 405
+
+    @pytest.mark.django_db
+    def test_stays_within_the_scope_of_the_key(self):
+        answer = api_of(Role.ADMIN, namespaces=["web"]).load(RATIO)
+
+        assert "scope" in answer.json()["status"]["rejected"][0]["reason"]
+
+
+class TestExport:
+    def test_can_be_imported_without_a_change(self, admin):
+        admin.load(f"{RATIO}---\n{THRESHOLD}")
+
+        for name in ("checkout-availability", "queue-age"):
+            exported = admin.get(f"/slos/{name}/openslo")
+            assert exported["Content-Type"] == "application/yaml"
+            assert admin.load(exported.content.decode()).json()["status"]["unchanged"] == [name]
+
+    def test_keeps_what_only_the_api_can_say(self, admin):
+        body = {"name": "cart", "namespace": "web", "service": "cart", "type": "latency", "target": 250}
+        admin.post("/slos", body)
+
+        text = admin.get("/slos/cart/openslo").content.decode()
+
+        assert admin.load(text).json()["status"]["unchanged"] == ["cart"]
+
+
+class TestRules:
+    def test_come_as_yaml(self, viewer, admin):
+        admin.load(RATIO)
+
+        answer = viewer.get("/slos/checkout-availability/rules")
+
+        assert answer["Content-Type"] == "application/yaml"
+        assert b"SLOBudgetBurn" in answer.content
