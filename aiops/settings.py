@@ -237,18 +237,20 @@ def _every(task: str, seconds: float) -> dict[str, object]:
 
 
 _sweep = float(AIOPS_SWEEP_INTERVAL)
+_patient = max(_sweep, 5.0)  # for what is due by the minute, so that a demo in a hurry does not hurry there
+
 CELERY_BEAT_SCHEDULE = {
     "poll-due-clusters": _every("incidents.tasks.poll_due_clusters", min(_sweep, float(AIOPS_POLL_INTERVAL))),
-    "check-due-clusters": _every("federation.tasks.check_due_clusters", _sweep),
+    "check-due-clusters": _every("federation.tasks.check_due_clusters", _patient),
     "forget-health-samples": _every("federation.tasks.forget_old_samples", 3600.0),
     "sweep-incidents": _every("incidents.tasks.sweep", _sweep),
-    "sweep-escalations": _every("incidents.tasks.sweep_escalations", _sweep),
+    "sweep-escalations": _every("incidents.tasks.sweep_escalations", _patient),
     "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
-    "sweep-slos": _every("slos.tasks.sweep", _sweep),
-    "sweep-sla-clocks": _every("slos.tasks.sweep_clocks", _sweep),
+    "sweep-slos": _every("slos.tasks.sweep", _patient),
+    "sweep-sla-clocks": _every("slos.tasks.sweep_clocks", _patient),
     "forget-slo-measurements": _every("slos.tasks.forget", 3600.0),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
-    "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _sweep),
+    "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _patient),
     "sweep-reports": _every("analytics.tasks.sweep_reports", 30.0),
     "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
