@@ -177,6 +177,11 @@ def load(*, found: Sequence[yaml.Document], actor: Actor, at: datetime, covers: 
     return result
 
 
+def check(slo: SLO | None, values: Mapping[str, Any]) -> None:
+    """Whether `create` (no `slo`) or `update` would take these values, as far as they alone say. Raises `Invalid`."""
+    definitions.check(_merged(slo, values) if slo is not None else dict(values))
+
+
 # --- parts -------------------------------------------------------------------------------------------------------------------
 
 
