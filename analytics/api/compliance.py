@@ -13,7 +13,7 @@ from analytics.api.questions import QUERY, RangeMetadata
 from analytics.services import compliance
 
 
-class Period(Stored):
+class CompliancePeriod(Stored):
     Start = TimeField()
     End = TimeField()
 
@@ -80,27 +80,27 @@ class EvidenceItems(Stored):
     Items = serializers.ListField(child=ObjectField())
 
 
-class AuditChain(Stored):
+class AuditChainVerdict(Stored):
     Verdict = serializers.ChoiceField(["intact", "broken", "unknown"])
     Records = IntegerField()
     CheckedAt = TimeField(allow_null=True)
     Broken = TextField(allow_null=True)
 
 
-class Evidence(Stored):
+class ComplianceEvidence(Stored):
     SLAViolations = EvidenceItems()
     Approvals = EvidenceItems()
-    AuditChain = AuditChain()
+    AuditChain = AuditChainVerdict()
 
 
 class ComplianceSpec(Stored):
-    Period = Period()
+    Period = CompliancePeriod()
     IncidentMetrics = IncidentMetrics()
     RemediationMetrics = RemediationMetrics()
     SLAMetrics = SLAMetrics()
     ApprovalMetrics = ApprovalMetrics()
     AuditSummary = AuditSummary()
-    Evidence = Evidence()
+    Evidence = ComplianceEvidence()
 
 
 class ComplianceReport(Document):

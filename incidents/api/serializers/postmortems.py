@@ -197,7 +197,7 @@ class Feedback(Stored):
     providedAt = TimeField()
 
 
-class Report(Stored):
+class PostMortemReport(Stored):
     title = TextField()
     summary = TextField()
     severity = EnumField(Severity)
@@ -314,7 +314,7 @@ class PostMortemDocument(ObjectSerializer):
     report = Method()
     status = PostMortemStatus(source="*")
 
-    @extend_schema_field(Report)
+    @extend_schema_field(PostMortemReport)
     def get_report(self, row: PostMortem) -> Rendered:
         return report_of(row, self.context["now"])
 
