@@ -16,21 +16,28 @@ from aiops.apikeys.scopes import Scope
 from analytics.periods import Span, seconds_of
 from analytics.services.questions import Question
 from analytics.services.reading import Where
-from analytics.windows import USUAL, WINDOWS
+from analytics.windows import SHORT, USUAL, WINDOWS
 from incidents.states import Severity
 
 SECOND = timedelta(seconds=1)
 TIME = {"type": "string", "format": "date-time"}
 TEXT = {"type": "string"}
-PERIOD = {"type": "string", "enum": list(WINDOWS), "default": USUAL}
-QUERY: tuple[tuple[str, dict[str, Any]], ...] = (
-    *((name, TIME) for name in (*LOWER, *UPPER)),
-    ("period", PERIOD),
-    ("window", PERIOD),
-    ("namespace", TEXT),
-    ("cluster", TEXT),
-    ("severity", {"type": "string", "enum": list(Severity.values)}),
-)
+
+
+def query_of(usual: str = USUAL, allowed: Sequence[str] = SHORT) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What OpenAPI says of the parameters that `read` takes."""
+    period = {"type": "string", "enum": list(allowed), "default": usual}
+    return (
+        *((name, TIME) for name in (*LOWER, *UPPER)),
+        ("period", period),
+        ("window", period),
+        ("namespace", TEXT),
+        ("cluster", TEXT),
+        ("severity", {"type": "string", "enum": list(Severity.values)}),
+    )
+
+
+QUERY = query_of()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def read(
     scope: Scope,
     now: datetime,
     usual: str = USUAL,
-    allowed: Sequence[str] = tuple(WINDOWS),
+    allowed: Sequence[str] = SHORT,
 ) -> Asked:
     """Raises `BadRequest` naming every offending parameter."""
     span, period = _range(query, now=now, usual=usual, allowed=allowed)
