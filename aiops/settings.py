@@ -251,6 +251,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-slo-measurements": _every("slos.tasks.forget", 3600.0),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
     "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _patient),
+    "refresh-rollups": _every("analytics.tasks.refresh_rollups", 30.0),
     "sweep-reports": _every("analytics.tasks.sweep_reports", 30.0),
     "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),

@@ -12,8 +12,10 @@ from aiops.health.views import healthz, metrics, readyz
 V1: list[URLPattern | URLResolver] = [
     path("", include("federation.api.urls")),
     path("", include("aiops.audit.api.urls")),
+    path("", include("aiops.notifications.api.urls")),
     path("", include("incidents.api.urls")),
     path("", include("runbooks.api.urls")),
+    path("", include("analytics.api.urls")),
     path("", include("analytics.api.report_urls")),
     path("", include("slos.api.urls")),
 ]

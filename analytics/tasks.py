@@ -2,7 +2,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from analytics.models import ReportSchedule
-from analytics.services import schedules
+from analytics.services import rollups, schedules
+
+
+@shared_task
+def refresh_rollups() -> None:
+    """Make the roll-ups again of what changed. Reports are right without it, but slower the more has changed."""
+    rollups.refresh()
 
 
 @shared_task

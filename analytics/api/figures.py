@@ -265,7 +265,7 @@ class MTTRView(FigureView):
 
 
 class TrendMetadata(RangeMetadata):
-    groupBy = serializers.ChoiceField(list(GROUPS), source="groupBy")
+    groupBy = serializers.ChoiceField(list(GROUPS))
 
 
 class Trend(Stored):

@@ -11,7 +11,7 @@ from aiops.api.exceptions import BadRequest
 from aiops.api.fields import TimeField
 from aiops.api.filters import LATEST, LOWER, UPPER, refuse_reversed
 from aiops.api.formats import parse_time
-from aiops.api.serializers import Shape
+from aiops.api.serializers import Stored
 from aiops.apikeys.scopes import Scope
 from analytics.periods import Span, seconds_of
 from analytics.services.questions import Question
@@ -56,7 +56,7 @@ class Asked:
         }
 
 
-class RangeMetadata(Shape):
+class RangeMetadata(Stored):
     period = serializers.CharField(allow_null=True)
     to = TimeField()
     generatedAt = TimeField()

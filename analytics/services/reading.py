@@ -5,7 +5,7 @@ What no roll-up can say, because the span begins or ends within an hour or becau
 cost depends on how much happens in an hour, not on how much there is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,10 +48,21 @@ class Reader:
         found = self.sums(*measures)
         return found.get((), dict.fromkeys(measures, 0))
 
-    def sums(self, *measures: str, by: Sequence[str] = (), per: int | None = None) -> dict[Key, Sums]:
-        """The measures by dimensions, and with `per` also by bucket of that grain (its first hour, last in the key)."""
+    def sums(
+        self,
+        *measures: str,
+        by: Sequence[str] = (),
+        per: int | None = None,
+        among: Mapping[str, Collection[str]] | None = None,
+    ) -> dict[Key, Sums]:
+        """The measures by dimensions, and with `per` also by bucket of that grain (its first hour, last in the key).
+
+        `among` restricts dimensions of `by` to some values.
+        """
         found: dict[Key, Sums] = {}
-        for queryset, expressions in self._sources(by, per):
+        wanted = {f"d_{name}__in": values for name, values in (among or {}).items()}
+        for source, expressions in self._sources(by, per):
+            queryset = source.filter(**wanted)
             functions = {f"s_{name}": self._summed(name, expressions[name]) for name in measures}
             keys = [f"d_{name}" for name in by] + (["d_hour"] if per else [])
             rows = queryset.values_list(*keys).annotate(**functions) if keys else [_only(queryset, functions)]

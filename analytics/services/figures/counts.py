@@ -1,0 +1,87 @@
+"""How many, where, and what helped (contract/api.md §9.5 to §9.7)."""
+
+from collections import Counter
+from typing import Any
+
+from analytics.families import PLAN_FAMILY, INCIDENTS, WORKLOADS
+from analytics.metrics import success_interval
+from analytics.periods import date_of, moment_of
+from analytics.services.questions import Question
+from analytics.services.reading import Reader
+from incidents.states import Severity
+
+SIGNALS = 3
+
+Members = dict[str, Any]
+
+
+def trends(question: Question, *, grain: int) -> list[Members]:
+    """Incidents per bucket, newest first."""
+    found = Reader(INCIDENTS, question.span, question.where).sums("total", by=("severity",), per=grain)
+    buckets: dict[int, dict[str, int]] = {}
+    for (severity, start), sums in found.items():
+        buckets.setdefault(start, dict.fromkeys(Severity.values, 0))[severity] = sums["total"]
+    return [
+        {"date": date_of(start), "total": sum(counts.values()), "bySeverity": counts}
+        for start, counts in sorted(buckets.items(), reverse=True)
+        if any(counts.values())
+    ]
+
+
+def top_resources(question: Question, *, limit: int) -> list[Members]:
+    """Those with the most incidents; ties by the newest incident, then by namespace, kind and name."""
+    reader = Reader(WORKLOADS, question.span, question.where)
+    found = reader.sums("total", "last", by=("namespace", "kind", "name"))
+    ranked = sorted(found.items(), key=lambda item: (-item[1]["total"], -item[1]["last"], item[0]))[:limit]
+    names = {name for (_, _, name), _ in ranked}
+    signals: dict[tuple[str, ...], Counter[str]] = {}
+    if names:
+        among = {"name": names}
+        for (*thing, signal), sums in reader.sums(
+            "total", by=("namespace", "kind", "name", "signal"), among=among
+        ).items():
+            if signal:
+                signals.setdefault(tuple(thing), Counter())[signal] = sums["total"]
+    return [
+        {
+            "kind": kind,
+            "name": name,
+            "namespace": namespace,
+            "incidentCount": sums["total"],
+            "lastIncident": moment_of(sums["last"]),
+            "topSignals": _most(signals.get((namespace, kind, name), Counter())),
+        }
+        for (namespace, kind, name), sums in ranked
+    ]
+
+
+def _most(counts: Counter[str]) -> list[str]:
+    return sorted(counts, key=lambda signal: (-counts[signal], signal))[:SIGNALS]
+
+
+def remediation_stats(question: Question) -> list[Members]:
+    """Finished plans by action (ANA-9 to ANA-11), most used first."""
+    names = ("completed", "failed", "rolled_back", "duration_count", "duration_sum")
+    found = Reader(PLAN_FAMILY, question.span, question.where).sums(*names, by=("action",))
+    stats = []
+    for (action,), sums in found.items():
+        failed = sums["failed"] + sums["rolled_back"]
+        total = sums["completed"] + failed
+        if not total:
+            continue
+        interval = success_interval(sums["completed"], total)
+        duration = sums["duration_sum"] / sums["duration_count"] if sums["duration_count"] else 0.0
+        stats.append(
+            {
+                "action": action,
+                "total": total,
+                "successful": sums["completed"],
+                "failed": failed,
+                "successRate": round(sums["completed"] / total, 2),
+                "avgDuration": round(duration, 1),
+                "rolledBack": sums["rolled_back"],
+                "durationSamples": sums["duration_count"],
+                "successRateInterval": list(interval or ()),
+            }
+        )
+    return sorted(stats, key=lambda one: (-one["total"], one["action"]))
