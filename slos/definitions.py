@@ -155,7 +155,7 @@ class ThresholdBody(Body):
     value = NumberField()
 
 
-class ResourceBody(Body):
+class WatchedResourceBody(Body):
     kind = TextField(max_length=63)
     name = TextField(max_length=253)
 
@@ -172,7 +172,7 @@ class IndicatorBody(Body):
     threshold = ThresholdBody(required=False, allow_null=True, default=None)
     latencyPercentile = _optional(16)
     prometheus = _optional(1024)
-    resource = ResourceBody(required=False, allow_null=True, default=None)
+    resource = WatchedResourceBody(required=False, allow_null=True, default=None)
 
     def validate_latencyPercentile(self, text: str) -> Decimal | None:
         if not text:

@@ -1,12 +1,12 @@
 from aiops.api.filters import EnumFilter, FilterSet, TextFilter
 from incidents.states import Severity
-from slos.models import Status
+from slos.api.serializers import SLOStatusWord
 
 
 class SLOFilter(FilterSet):
     namespace = TextFilter()
     service = TextFilter()
-    status = EnumFilter(Status)
+    status = EnumFilter(SLOStatusWord)
 
 
 class IncidentSLAFilter(FilterSet):

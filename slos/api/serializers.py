@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import models
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -34,6 +35,14 @@ NUMBER = {"type": ["number", "null"]}
 MOST_MINUTES = 366 * 24 * 60  # of an adjustment
 
 
+class SLOStatusWord(models.TextChoices):
+    """SLO-1, under a name of its own in the OpenAPI document."""
+
+    HEALTHY = str(Status.HEALTHY)
+    WARNING = str(Status.WARNING)
+    BREACHED = str(Status.BREACHED)
+
+
 def _percent(value: float | None) -> str | None:
     return None if value is None else format_percent(value)
 
@@ -55,7 +64,7 @@ class SLOItem(Shape):
     target = NumberField()
     targetUnit = TextField()
     current = Method()
-    status = EnumField(Status)
+    status = EnumField(SLOStatusWord)
     statusReason = NullableText()
     budgetRemaining = Method()
     window = TextField()
@@ -204,7 +213,7 @@ class SLOStatus(Shape):
 
     current = Method()
     currentWithMaintenance = Method()
-    status = EnumField(Status)
+    status = EnumField(SLOStatusWord)
     statusReason = NullableText()
     targetMet = Method()
     budgetTotal = Method()
@@ -398,7 +407,7 @@ class SLOGateDocument(Document):
     status = GateStatus()
 
 
-class Rejected(Shape):
+class RejectedSLO(Shape):
     document = IntegerField(min_value=1, help_text="Counts from 1")
     name = TextField()
     reason = TextField()
@@ -410,18 +419,18 @@ class Doubt(Shape):
     warning = TextField()
 
 
-class ImportStatus(Shape):
+class SLOImportStatus(Shape):
     created = _texts()
     updated = _texts()
     unchanged = _texts()
-    rejected = Rejected(many=True)
+    rejected = RejectedSLO(many=True)
     warnings = Doubt(many=True)
 
 
 class SLOImportDocument(Document):
     KIND = "SLOImport"
 
-    status = ImportStatus()
+    status = SLOImportStatus()
 
 
 class AdjustmentMetadata(Shape):
