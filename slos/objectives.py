@@ -71,6 +71,16 @@ def rules(slo: SLO) -> list[Rule]:
     return burn_rate.rules(slo.burn_rate_rules, window=slo.window_length, budget=budget_ratio(slo))
 
 
+def complaint_about(slo: SLO) -> str:
+    """Why the definition cannot be evaluated; empty for what the library stored, which checks it."""
+    try:
+        window(slo, slo.updated_at)
+        rules(slo)
+    except (ValueError, KeyError, TypeError) as error:
+        return f"the definition is not valid: {error}"
+    return ""
+
+
 def counts_events(slo: SLO) -> bool:
     """Whether totals are numbers of events, so that too few of them say little."""
     return slo.source == IndicatorSource.PROMETHEUS and bool(slo.total_query) and not has_slices(slo)

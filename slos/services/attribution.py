@@ -1,7 +1,7 @@
 """How much of a budget each incident burned: what was bad while it lasted, shared among those that overlap."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -22,20 +22,23 @@ MOST = 1_000  # rows per statement
 def write(
     looks: Sequence[tuple[SLO, Window, Sums, Written, int]], outages: Mapping[int, Sequence[Outage]], at: datetime
 ) -> None:
-    """Compute the shares of the days that were measured just now anew. One statement."""
+    """Compute the shares of the days that were measured just now anew. Three statements at most."""
     rows: list[Attribution] = []
+    touched: dict[int, set[date]] = {}
     for slo, window, official, written, end in looks:
-        known = outages.get(slo.pk, ())
-        if not known or not official.total > 0:
+        if not official.total > 0:
             continue
+        touched[slo.pk] = set(written.days)
+        known = outages.get(slo.pk, ())
         judged = window.elapsed if window.is_calendar else window.length
         minutes_per_bad = judged / timedelta(minutes=1) / official.total
-        for day, slices in written.days.items():
+        for day, slices in written.days.items() if known else ():
             whole = _whole_day(slo, day, slices, written, end)
             for pk, bad in _share(whole, objectives.grid(slo).width, known, at).items():
                 rows.append(
                     Attribution(slo=slo, incident_id=pk, day=day, bad=bad, minutes=bad * minutes_per_bad, updated_at=at)
                 )
+    _forget_others(touched, {(row.slo_id, row.incident_id, row.day) for row in rows})
     Attribution.objects.bulk_create(
         rows,
         batch_size=MOST,
@@ -43,6 +46,19 @@ def write(
         unique_fields=["slo", "incident", "day"],
         update_fields=["bad", "minutes", "updated_at"],
     )
+
+
+def _forget_others(touched: Mapping[int, Collection[date]], kept: Collection[tuple[int, int, date]]) -> None:
+    """Drop the shares of incidents that count no more: they turned out to be experiments, or were shorter."""
+    days = {day for some in touched.values() for day in some}
+    rows = Attribution.objects.filter(slo__in=touched, day__in=days).order_by()
+    stale = [
+        pk
+        for pk, slo, incident, day in rows.values_list("pk", "slo_id", "incident_id", "day")
+        if day in touched[slo] and (slo, incident, day) not in kept
+    ]
+    if stale:
+        Attribution.objects.filter(pk__in=stale).delete()
 
 
 def _whole_day(slo: SLO, day: date, touched: Sequence[Slice], written: Written, end: int) -> list[Slice]:

@@ -89,6 +89,10 @@ def _evaluate(slos: Sequence[SLO], claim: uuid.UUID, at: datetime) -> list[SLO]:
     only = _only_cluster()
     jobs = []
     for slo in slos:
+        if complaint := objectives.complaint_about(slo):
+            recording.refuse(slo, reason=complaint, claim=claim, at=at)
+            run.done.append(slo)
+            continue
         slo.cluster = slo.cluster or (only if slo.source != IndicatorSource.ISSUES else None)
         jobs.append(_job(slo, at))
     run.outages = _outages([job.question for job in jobs])
@@ -189,7 +193,7 @@ def _with_revised(question: Question, run: _Run) -> Question:
         return question
     seen = slo.evaluated_at
     revised = [outage.start for outage in run.outages[slo.pk] if outage.updated_at >= seen]
-    gone = _vanished(slo, run.outages[slo.pk])
+    gone = _vanished(question, run.outages[slo.pk])
     starts = [start for start in (*revised, gone) if start is not None and start < slo.measured_until]
     if not starts:
         return question
@@ -197,11 +201,13 @@ def _with_revised(question: Question, run: _Run) -> Question:
     return ask_for(slo, run.at)
 
 
-def _vanished(slo: SLO, outages: Sequence[Outage]) -> datetime | None:
+def _vanished(question: Question, outages: Sequence[Outage]) -> datetime | None:
     """Since when an incident counts no more that burned the budget before."""
     known = {outage.pk for outage in outages}
-    burned = slo.attributions.exclude(incident__in=known).filter(bad__gt=0).order_by("incident__started_at")
-    return burned.values_list("incident__started_at", flat=True).first()
+    # one that burned on a later day than the first one of the window would still be among the outages
+    first_day = objectives.window(question.slo, moment(question.recent.end)).start.date()
+    burned = question.slo.attributions.exclude(incident__in=known).filter(bad__gt=0, day__gt=first_day)
+    return burned.order_by("incident__started_at").values_list("incident__started_at", flat=True).first()
 
 
 def _from_sources(jobs: Sequence[_Job], run: _Run) -> None:

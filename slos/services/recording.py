@@ -354,3 +354,10 @@ def postpone(slos: Sequence[SLO], *, error: str, claim: UUID, due_at: datetime, 
         for slo in slos:
             miss(slo, error=error, claim=claim, due_at=due_at, at=at)
     return list(slos)
+
+
+def refuse(slo: SLO, *, reason: str, claim: UUID, at: datetime) -> None:
+    """The definition makes no sense, so nothing was asked; the next look is after somebody changed it, or in an interval."""
+    with transaction.atomic():
+        columns = UNKNOWN | {"status_reason": reason[:1024], "failures": slo.failures + 1}
+        _save(slo, Status.WARNING, reason, columns, claim=claim, at=at)

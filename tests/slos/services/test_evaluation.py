@@ -193,6 +193,41 @@ class TestUnmeasurable:
         assert slo.status_reason == "no query says the latency"
 
 
+class TestCalendar:
+    def test_counts_what_has_elapsed_against_the_whole_period(self, prometheus: Server) -> None:
+        slo = measure(prometheus, calendar_unit="day", window="24h", time_zone="America/New_York")
+
+        # it is 07:59 there; two of a thousand failed since midnight
+        assert slo.window_start == NOON.replace(hour=4)
+        assert slo.window_end == NOON.replace(hour=4) + timedelta(days=1)
+        assert slo.budget_total == pytest.approx(1.44)
+        assert slo.budget_consumed == pytest.approx(479 * 0.002, abs=0.01)
+
+    def test_burns_across_the_boundary(self, prometheus: Server) -> None:
+        slo = measured_row(prometheus.url, calendar_unit="day", window="24h", time_zone="Etc/GMT-12")
+
+        (found,) = evaluation.evaluate(slos=[slo], at=NOON + 2 * MINUTE)
+
+        # the day there is a minute old, the alerts still look back over three
+        assert found.burn_rates["24h"] == pytest.approx(2, abs=1e-3)
+
+
+class TestBrokenDefinition:
+    def test_is_told_and_harms_nobody_else(self, prometheus: Server) -> None:
+        broken = measured_row(prometheus.url, name="broken", window="soon")
+        odd = measured_row(prometheus.url, name="odd", burn_rate_rules=[{"severity": "high"}])
+        fine = measured_row(prometheus.url)
+
+        evaluation.evaluate_due(at=NOON)
+
+        for slo in (broken, odd, fine):
+            slo.refresh_from_db()
+        assert broken.status_reason.startswith("the definition is not valid")
+        assert odd.status_reason.startswith("the definition is not valid")
+        assert broken.due_at == NOON + MINUTE
+        assert fine.current is not None
+
+
 class TestRepetition:
     def test_changes_nothing(self, prometheus: Server) -> None:
         first = measure(prometheus)

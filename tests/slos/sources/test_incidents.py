@@ -110,6 +110,24 @@ class TestRevision:
 
         assert look(slo, NOON + 2 * MINUTE).budget_consumed == 0
 
+    def test_then_forgets_what_it_burned(self) -> None:
+        incident = down(NOON - 5 * DAY, 10)
+        slo = look(slo_row())
+        Incident.objects.filter(pk=incident.pk).update(chaos_experiment="pod-kill", updated_at=NOON + MINUTE)
+
+        look(slo, NOON + 2 * MINUTE)
+
+        assert not slo.attributions.exists()
+
+    def test_asks_for_little_when_nothing_was_revised(self) -> None:
+        down(NOON - 5 * DAY, 10)
+        down(NOON - 40 * DAY, 10)
+        slo = look(slo_row())
+
+        question = evaluation.ask_for(slo, NOON + MINUTE)
+
+        assert not question.older
+
 
 @pytest.mark.django_db
 class TestAttribution:

@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from aiops.encryption import encrypt
+from aiops.simulator.embedded import SimulatedCluster
 from slos.services import evaluation
 from slos.sources.watcher import is_ready
 from tests.conftest import NOON
@@ -41,6 +43,29 @@ class TestMeasure:
 
         assert found.current is None
         assert found.status_reason.startswith("query error:")
+
+    def test_looks_at_the_workload(self) -> None:
+        with SimulatedCluster(speed=50) as simulated:
+            cluster = make_cluster(
+                kubeconfig=encrypt(simulated.kubeconfig), kubeconfig_digest=simulated.url[-64:], server=simulated.url
+            )
+            simulated.wait_for(lambda it: is_ready(it.fetch("Deployment", "shop", "checkout")), timeout=30)
+            slo = slo_row(source="watcher", cluster=cluster)
+            for minute in range(10):
+                (found,) = evaluation.evaluate(slos=[slo], at=NOON + timedelta(minutes=minute))
+
+        assert found.current == 100
+        assert found.measured_since == NOON - timedelta(minutes=2)
+        assert found.total == 11 * 60
+
+    def test_says_when_the_workload_is_not_there(self) -> None:
+        with SimulatedCluster(speed=50) as simulated:
+            cluster = make_cluster(
+                kubeconfig=encrypt(simulated.kubeconfig), kubeconfig_digest=simulated.url + "/", server=simulated.url
+            )
+            (found,) = evaluation.evaluate(slos=[slo_row(source="watcher", cluster=cluster, service="ghost")], at=NOON)
+
+        assert found.status_reason == "query error: no workload shop/ghost exists"
 
     def test_needs_a_cluster(self) -> None:
         (found,) = evaluation.evaluate(slos=[slo_row(source="watcher")], at=NOON)
