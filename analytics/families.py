@@ -43,6 +43,7 @@ from incidents.services.merging import MERGED_INTO
 from incidents.states import IncidentState, PostMortemState
 from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
 from runbooks.states import ApprovalState, PlanState
+from slos.models import ClockKind, ClockState, SLAClock
 
 MANUAL = "aiops.chatcli.io/manual-resolution"  # annotation of an incident that a person resolved (INC-12)
 UNKNOWN = "Unknown"  # the action of a plan without one (ANA-10)
@@ -145,6 +146,11 @@ ANOMALIES = Coalesce(
     ),
     0,
 )
+BROKEN = (
+    SLAClock.objects.filter(incident=OuterRef("pk"), breached_at__isnull=False)
+    .exclude(state=ClockState.CANCELLED)
+    .order_by()
+)
 TO_DETECT, TO_RESOLVE = between("started_at", "detected_at"), between("started_at", "resolved_at")
 WORKED_ON = between("detected_at", "resolved_at")
 # each phase takes what the ones before left, so that the phases add up to the whole
@@ -186,6 +192,8 @@ INCIDENTS = Family(
         "resolved_by_remediation": when(Q(state=IncidentState.RESOLVED) & HAS_PLAN),
         "acted_on": ACTED_ON,
         "attempts": F("remediation_attempts"),
+        "sla_broken": when(Exists(BROKEN)),
+        **{f"{kind.value}_broken": when(Exists(BROKEN.filter(kind=kind))) for kind in ClockKind},
         "risk_sum": F("risk_score"),
         "anomalies": ANOMALIES,
         "detect_count": when(NO_DRILL),

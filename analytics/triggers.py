@@ -17,6 +17,7 @@ from aiops.audit.models import AuditEvent
 from analytics.models import OutdatedHour
 from incidents.models import AIInsight, Anomaly, Incident, PostMortem
 from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
+from slos.models import SLAClock
 
 QUEUE = OutdatedHour._meta.db_table
 PREFIX = "analytics_outdate"
@@ -56,6 +57,7 @@ NOTES = (
     Note(_table(ApprovalRequest), ("incident",), "detected_at", via=OF_ITS_INCIDENT),
     Note(_table(PostMortem), ("postmortem",), "created_at"),
     Note(_table(AuditEvent), ("audit",), "at", events=(INSERT,)),  # append-only
+    Note(_table(SLAClock), ("incident",), "detected_at", via=OF_ITS_INCIDENT, watched=("state", "breached_at", "kind")),
     Note(_table(AIInsight), ("incident",), "detected_at", via=OF_ITS_INCIDENT, watched=("generated_at", "incident_id")),
     Note(_table(Anomaly), ("incident", "workload"), "detected_at", via=OF_ITS_INCIDENT, watched=("incident_id",)),
     *(

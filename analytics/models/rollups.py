@@ -70,6 +70,11 @@ class IncidentRollup(Rollup):
     resolved_by_remediation = models.IntegerField(default=0)  # of these, resolved
     acted_on = models.IntegerField(default=0)  # acknowledged, resolved by hand, or a plan completed
     attempts = models.IntegerField(default=0)  # of remediation
+    # that broke a promise of an incident SLA, whichever or this one
+    sla_broken = models.IntegerField(default=0)
+    response_broken = models.IntegerField(default=0)
+    mitigation_broken = models.IntegerField(default=0)
+    resolution_broken = models.IntegerField(default=0)
     risk_sum = models.BigIntegerField(default=0)
     anomalies = models.IntegerField(default=0)
 

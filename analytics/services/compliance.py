@@ -4,11 +4,10 @@ Sums come from the roll-ups; the evidence is a bounded number of rows, newest fi
 Without any sample a mean is 0, and the number of samples beside it says so.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 
 from aiops.audit import services as audit
 from aiops.audit.models import AuditEvent, AuditVerdict
@@ -23,7 +22,6 @@ from slos.models import ClockKind, ClockState, SLAClock
 NANOSECONDS = 1_000_000_000
 SHOWN = 100  # rows of evidence of a kind
 SHORT_LOG = 2_000  # records; a log that nobody has verified yet is verified at once when it is no longer than that
-BROKEN = (ClockState.BREACHED, ClockState.MISSED)
 
 Members = dict[str, Any]
 
@@ -32,16 +30,17 @@ def report(question: Question) -> Members:
     """The member `spec`, names and units as the contract has them."""
     incidents = Reader(INCIDENTS, question.span, question.where)
     sums = incidents.total(*INCIDENTS.measures)
+    approvals = Reader(APPROVALS, question.span, question.where).total(*APPROVALS.measures)
     return {
         "Period": {"Start": question.since, "End": question.until},
         "IncidentMetrics": _incidents(incidents, sums),
         "RemediationMetrics": _remediations(question),
-        "SLAMetrics": _sla(question, sums),
-        "ApprovalMetrics": _approvals(question),
+        "SLAMetrics": _sla(sums),
+        "ApprovalMetrics": _approvals(question, approvals),
         "AuditSummary": _audit(question),
         "Evidence": {
-            "SLAViolations": _violation_evidence(question),
-            "Approvals": _approval_evidence(question),
+            "SLAViolations": _violation_evidence(question, sums),
+            "Approvals": _approval_evidence(question, approvals),
             "AuditChain": chain_verdict(),
         },
     }
@@ -90,7 +89,7 @@ def _remediations(question: Question) -> Members:
 
 
 def _broken_promises(question: Question) -> QuerySet[SLAClock]:
-    clocks = SLAClock.objects.filter(Q(state__in=BROKEN) | Q(breached_at__isnull=False))
+    clocks = SLAClock.objects.filter(breached_at__isnull=False)
     return question.rows(
         clocks.exclude(state=ClockState.CANCELLED),
         "incident__detected_at",
@@ -100,20 +99,13 @@ def _broken_promises(question: Question) -> QuerySet[SLAClock]:
     )
 
 
-def _sla(question: Question, sums: dict[str, int]) -> Members:
-    counted = _broken_promises(question).aggregate(
-        incidents=Count("incident", distinct=True),
-        response=Count("pk", filter=Q(kind=ClockKind.RESPONSE)),
-        mitigation=Count("pk", filter=Q(kind=ClockKind.MITIGATION)),
-        resolution=Count("pk", filter=Q(kind=ClockKind.RESOLUTION)),
-    )
+def _sla(sums: dict[str, int]) -> Members:
     total = sums["total"]
-    kept = total - counted["incidents"]
     return {
-        "CompliancePercentage": round(100 * kept / total, 1) if total else 100.0,
-        "ResponseSLAViolations": counted["response"],
-        "MitigationSLAViolations": counted["mitigation"],
-        "ResolutionSLAViolations": counted["resolution"],
+        "CompliancePercentage": round(100 * (total - sums["sla_broken"]) / total, 1) if total else 100.0,
+        "ResponseSLAViolations": sums["response_broken"],
+        "MitigationSLAViolations": sums["mitigation_broken"],
+        "ResolutionSLAViolations": sums["resolution_broken"],
         "AverageResponseTime": _mean(sums["acknowledge_sum"], sums["acknowledge_count"]),
         "ResponseTimeSamples": sums["acknowledge_count"],
         "AverageResolutionTime": _mean(sums["resolve_sum"] - sums["detection_sum"], sums["resolve_count"]),
@@ -121,11 +113,11 @@ def _sla(question: Question, sums: dict[str, int]) -> Members:
     }
 
 
-def _violation_evidence(question: Question) -> Members:
-    clocks = _broken_promises(question).select_related("incident").order_by("-incident__detected_at", "pk")
-    return _evidence(
-        clocks,
-        (
+def _violation_evidence(question: Question, sums: dict[str, int]) -> Members:
+    clocks = _broken_promises(question).select_related("incident").order_by("-breached_at", "pk")
+    return {
+        "Total": sum(sums[f"{kind.value}_broken"] for kind in ClockKind),
+        "Items": [
             {
                 "Incident": clock.incident.name,
                 "Namespace": clock.incident.namespace,
@@ -137,14 +129,8 @@ def _violation_evidence(question: Question) -> Members:
                 "EndedAt": clock.ended_at,
             }
             for clock in clocks[:SHOWN]
-        ),
-    )
-
-
-def _evidence(rows: QuerySet[Any], shown: Iterable[Members]) -> Members:
-    items = list(shown)
-    total = len(items) if len(items) < SHOWN else rows.order_by().count()
-    return {"Total": total, "Items": items}
+        ],
+    }
 
 
 # --- decisions -----------------------------------------------------------------------------------------------------------
@@ -160,8 +146,7 @@ def _approval_rows(question: Question) -> QuerySet[ApprovalRequest]:
     )
 
 
-def _approvals(question: Question) -> Members:
-    sums = Reader(APPROVALS, question.span, question.where).total(*APPROVALS.measures)
+def _approvals(question: Question, sums: dict[str, int]) -> Members:
     # a pending request past its time counts as expired (APR-4), whether or not a sweep has seen it
     overdue = _approval_rows(question).filter(state=ApprovalState.PENDING, expires_at__lte=question.at).count()
     return {
@@ -175,12 +160,12 @@ def _approvals(question: Question) -> Members:
     }
 
 
-def _approval_evidence(question: Question) -> Members:
+def _approval_evidence(question: Question, sums: dict[str, int]) -> Members:
     decided = _approval_rows(question).exclude(state=ApprovalState.PENDING).select_related("incident")
     decided = decided.order_by("-created_at", "name")
-    return _evidence(
-        decided,
-        (
+    return {
+        "Total": sums["approved"] + sums["rejected"] + sums["expired"],
+        "Items": [
             {
                 "Name": row.name,
                 "Namespace": row.namespace,
@@ -194,8 +179,8 @@ def _approval_evidence(question: Question) -> Members:
                 "DutiesSeparated": not row.decided_by or row.decided_by != row.requester,
             }
             for row in decided[:SHOWN]
-        ),
-    )
+        ],
+    }
 
 
 # --- the audit log -------------------------------------------------------------------------------------------------------

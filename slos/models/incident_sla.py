@@ -87,6 +87,7 @@ class SLAClock(models.Model):
             models.Index(fields=["next_at"], condition=Q(next_at__isnull=False), name="sla_clock_next"),
             models.Index(fields=["kind", "severity", "due_at"], name="sla_clock_by_due"),
             models.Index(fields=["state", "due_at"], name="sla_clock_by_state"),
+            models.Index(fields=["-breached_at"], condition=Q(breached_at__isnull=False), name="sla_clock_broken"),
         ]
 
     def __str__(self) -> str:
