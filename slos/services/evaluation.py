@@ -9,7 +9,7 @@ asking for one twice does not count it twice.
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -230,12 +230,16 @@ def _from_sources(jobs: Sequence[_Job], run: _Run) -> None:
 
 def _leave(source: "_Source", run: _Run) -> None:
     """Remember how the source fared. What was not asked waits: until the source may be back, or for the next run."""
-    left = [*source.failed, *(job.question.slo for job in source.waiting)]
-    retry_at = sourcing.note(key=source.key, address=source.address, error=source.error, at=run.at)
-    if retry_at is not None:
-        run.done += recording.postpone(left, error=source.error, claim=run.claim, due_at=retry_at, at=run.at)
-    else:
-        SLO.objects.filter(pk__in=[slo.pk for slo in left], claim=run.claim).update(lease_until=None, claim=None)
+    waiting = [job.question.slo for job in source.waiting]
+    retry_at = None
+    if source.asked:
+        retry_at = sourcing.note(key=source.key, address=source.address, error=source.error, at=run.at)
+    if retry_at is None:
+        _record(source.failed, run)
+        SLO.objects.filter(pk__in=[slo.pk for slo in waiting], claim=run.claim).update(lease_until=None, claim=None)
+        return
+    left = [*(answer.question.slo for answer in source.failed), *waiting]
+    run.done += recording.postpone(left, error=source.error, claim=run.claim, due_at=retry_at, at=run.at)
 
 
 @dataclass(slots=True)
@@ -245,21 +249,26 @@ class _Source:
     waiting: deque[_Job] = field(default_factory=deque)
     limit: int = PER_SOURCE
     running: int = 0
+    asked: bool = False
+    answered: bool = False
     error: str = ""
-    failed: list[SLO] = field(default_factory=list)
+    failed: list[Answer] = field(default_factory=list)
 
 
 class _Fleet:
-    """All sources of a run. Each has at most `PER_SOURCE` questions under way; the first that fails ends its turn."""
+    """All sources of a run. Each has at most `PER_SOURCE` questions under way, and no more when none is answered."""
 
-    def __init__(self, jobs: Sequence[_Job], failing: Collection[str], deadline: float) -> None:
+    def __init__(self, jobs: Sequence[_Job], failing: Mapping[str, int], deadline: float) -> None:
         self._deadline = deadline
         self.sources: dict[str, _Source] = {}
         for job in jobs:
             source = self.sources.setdefault(job.source, _Source(job.source, job.address))
             source.waiting.append(job)
-            # one that failed before is tried with one question, so that it costs one time-out and one thread
-            source.limit = 1 if job.source in failing else PER_SOURCE
+        for key, failures in failing.items():
+            # tried with one question, so that it costs one thread and one time-out; another one each time, since it may be
+            # the question and not the source that is too much
+            self.sources[key].limit = 1
+            self.sources[key].waiting.rotate(-failures)
 
     def answers(self) -> Iterator[Answer]:
         under_way: dict[Future[Answer], _Source] = {}
@@ -272,12 +281,14 @@ class _Fleet:
                     source = under_way.pop(future)
                     source.running -= 1
                     answer = future.result()
-                    if answer.is_away:
+                    if answer.is_away and not source.answered:
                         source.error = source.error or answer.error
-                        source.failed.append(answer.question.slo)
-                    else:
-                        source.limit = PER_SOURCE
-                        yield answer
+                        source.failed.append(answer)
+                        continue
+                    if not answer.is_away:
+                        source.answered, source.error, source.limit = True, "", PER_SOURCE
+                    # a source that answers others is there: what it does not answer is too much for it
+                    yield answer
                 self._submit(pool, under_way)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -291,6 +302,7 @@ class _Fleet:
                 assert job.ask is not None
                 under_way[pool.submit(job.ask)] = source
                 source.running += 1
+                source.asked = True
 
 
 def _record(answers: Sequence[Answer], run: _Run) -> None:

@@ -331,7 +331,10 @@ def next_due(slo: SLO, at: datetime) -> datetime:
 
 def _missed(answers: Sequence[Answer], claim: UUID, at: datetime) -> None:
     for answer in answers:
-        miss(answer.question.slo, error=answer.error, claim=claim, due_at=next_due(answer.question.slo, at), at=at)
+        slo = answer.question.slo
+        # a question that is too much for its source is asked less often
+        later = timedelta(seconds=settings.AIOPS_SLO_INTERVAL) * min(slo.failures, 4) if answer.is_away else timedelta()
+        miss(slo, error=answer.error, claim=claim, due_at=next_due(slo, at) + later, at=at)
 
 
 def miss(slo: SLO, *, error: str, claim: UUID, due_at: datetime, at: datetime) -> None:

@@ -42,9 +42,9 @@ def key(address: str) -> str:
     return digest("source", address.rstrip("/"))
 
 
-def failing(keys: Collection[str]) -> set[str]:
-    """Those that did not answer the last time: they are tried with one question first."""
-    return set(MeasurementSource.objects.filter(pk__in=keys, failures__gt=0).values_list("pk", flat=True))
+def failing(keys: Collection[str]) -> dict[str, int]:
+    """Those that did not answer the last time, and how often in a row."""
+    return dict(MeasurementSource.objects.filter(pk__in=keys, failures__gt=0).values_list("pk", "failures"))
 
 
 def note(*, key: str, address: str, error: str, at: datetime) -> datetime | None:

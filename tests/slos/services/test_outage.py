@@ -10,7 +10,7 @@ import pytest
 from slos.models import SLO, MeasurementSource
 from slos.services import evaluation
 from tests.conftest import NOON
-from tests.servers import Answer, http_server
+from tests.servers import Answer, Received, http_server
 from tests.slos.prometheus import Server
 from tests.slos.rows import measured_row
 
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+EMPTY = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
 
 
 @pytest.fixture
@@ -101,3 +102,29 @@ class TestOneThatHangs:
         assert SLO.objects.filter(current__isnull=False).count() == 10
         # as many as are asked at a time were tried, the others were not
         assert len(deaf.received) <= evaluation.PER_SOURCE
+
+    def test_is_not_taken_for_its_server_when_that_answers_others(self) -> None:
+        def choose(request: Received) -> Answer:
+            return Answer(status=503) if b"heavy" in request.body else Answer(body=EMPTY)
+
+        with http_server(choose=choose) as server:
+            heavy = measured_row(server.url, name="heavy", total_query="heavy_total")
+            light = [measured_row(server.url, name=f"light-{number}") for number in range(6)]
+
+            evaluation.evaluate_due(at=NOON)
+
+        assert MeasurementSource.objects.get().failures == 0
+        heavy.refresh_from_db()
+        assert heavy.status_reason == "query error: HTTP 503"
+        assert {SLO.objects.get(pk=slo.pk).status_reason for slo in light} == {"no data"}
+
+    def test_is_tried_with_another_question_each_time(self) -> None:
+        with http_server(Answer(status=503)) as server:
+            for number in range(3):
+                measured_row(server.url, name=f"slo-{number}", total_query=f"total_{number}")
+            evaluation.evaluate(slos=SLO.objects.all(), at=NOON)
+            server.received.clear()
+            for hour in (1, 2, 3):
+                evaluation.evaluate(slos=SLO.objects.all(), at=NOON + hour * HOUR)
+
+        assert len({request.body for request in server.received}) == 3
