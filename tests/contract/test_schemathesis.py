@@ -29,6 +29,8 @@ from tests.factories import (
     make_runbook,
     make_step,
 )
+from tests.slos.factories import make_slo, measured
+from tests.slos.services.test_clocks import make_sla
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
 
@@ -66,6 +68,8 @@ def names() -> dict[str, list[str]]:
         "remediations": [make_step(plan=plan).plan.name],
         "approvals": [make_approval(plan=plan, expires_at=now + timedelta(hours=1)).name],
         "runbooks": [make_runbook().name],
+        "slos": [make_slo(at=now, columns=measured(at=now)).name],
+        "incident-slas": [make_sla().name],
     }
 
 
