@@ -53,6 +53,7 @@ class ClusterCondition(models.TextChoices):
 
 CHECK_FAILURES = 3  # in a row, until a cluster counts as unreachable
 STALE_AFTER = 3  # health-check intervals without a heartbeat
+ENVIRONMENTS = ("prod", "staging", "dev")
 AUTOMATION_RANK = {level: rank for rank, level in enumerate(Automation.values)}
 
 

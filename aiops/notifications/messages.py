@@ -28,6 +28,7 @@ EVENTS = frozenset(
         "sla_at_risk",
         "sla_breached",
         "cluster_disconnected",
+        "cluster_credentials_expiring",
         "cluster_connected",
         "report",
         "slo_alert",

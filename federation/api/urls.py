@@ -1,10 +1,11 @@
 from django.urls import path
 
 from aiops.api.routers import Router
-from federation.api import views
+from federation.api import views, windows
 
 router = Router()
 router.register("clusters", views.ClusterViewSet, basename="clusters")
+router.register("maintenance-windows", windows.MaintenanceWindowViewSet, basename="maintenance-windows")
 
 urlpatterns = [
     path("federation", views.FederationView.as_view(), name="federation"),

@@ -1,6 +1,6 @@
 """One change of one incident with everything that belongs to it: row, timeline, message, audit record, in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,8 @@ from django.dispatch import Signal
 from aiops.audit import services as audit
 from aiops.audit.actor import Actor
 from aiops.notifications import services as notifications
+from federation.services import windows
+from federation.services.windows import OpenWindow
 from incidents.models import Incident, TimelineEvent
 from incidents.services import timeline
 
@@ -89,8 +91,18 @@ TERMINAL = frozenset({"incident_resolved"})
 RAISED = "incident_severity_raised"
 
 
-def message(incident: Incident, event: str, *, body: str, at: datetime) -> notifications.Message:
-    """A message about `incident`; while it is snoozed, it is held back (INC-7)."""
+def quiet_windows(at: datetime) -> list[OpenWindow]:
+    """The maintenance windows in which nobody is to be told of incidents."""
+    return windows.open_windows(at=at, suppress=windows.Suppress.NOTIFICATIONS)
+
+
+def message(
+    incident: Incident, event: str, *, body: str, at: datetime, quiet: Sequence[OpenWindow] | None = None
+) -> notifications.Message:
+    """A message about `incident`; while it is snoozed (INC-7) or under planned maintenance, it is held back.
+
+    Who writes many gives the `quiet_windows`, which are asked for once.
+    """
     title = TITLES[event].format(severity=incident.severity.capitalize(), resource=incident.resource)
     return notifications.Message(
         event=event,
@@ -105,7 +117,18 @@ def message(incident: Incident, event: str, *, body: str, at: datetime) -> notif
         cluster=incident.cluster_name,
         title=f"{incident.name} {title}",
         body=body,
-        hold_until=incident.snooze_until if incident.snoozed(at) else None,
+        hold_until=_hold_until(incident, quiet_windows(at) if quiet is None else quiet, at),
         terminal=event in TERMINAL,
         occurrence=incident.severity if event == RAISED else "",  # a further rise is no repetition
     )
+
+
+def _hold_until(incident: Incident, quiet: Sequence[OpenWindow], at: datetime) -> datetime | None:
+    snoozed = incident.snooze_until if incident.snoozed(at) else None
+    if not quiet:
+        return snoozed
+    place = windows.place_of(
+        incident.cluster, name=incident.cluster_name, namespace=incident.namespace, labels=incident.labels
+    )
+    window = windows.covering(quiet, place)
+    return max((end for end in (snoozed, window.until if window else None) if end), default=None)

@@ -13,7 +13,7 @@ from aiops.errors import Conflict
 from aiops.notifications import services as notifications
 from incidents.models import Anomaly, Incident, TimelineEvent
 from incidents.services import postmortems, timeline
-from incidents.services.changes import Change, Type, audit_record, message, write
+from incidents.services.changes import Change, Type, audit_record, message, quiet_windows, write
 from incidents.signals import incident_resolved
 from incidents.states import IncidentState
 
@@ -111,7 +111,10 @@ def finish(incidents: Sequence[Incident], change: Change, *, actor: Actor, at: d
 
 def _announce(incidents: Sequence[Incident], change: Change, *, actor: Actor, at: datetime) -> list[audit.Record]:
     postmortems.write_all(incidents=incidents, at=at)
-    messages = [message(incident, "incident_resolved", body=change.message, at=at) for incident in incidents]
+    quiet = quiet_windows(at)
+    messages = [
+        message(incident, "incident_resolved", body=change.message, at=at, quiet=quiet) for incident in incidents
+    ]
     notifications.announce(*messages, at=at)
     for incident in incidents:
         incident_resolved.send(sender=Incident, incident=incident)

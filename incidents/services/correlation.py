@@ -9,7 +9,7 @@ done once more.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -20,13 +20,15 @@ from aiops.audit.actor import SYSTEM, Actor
 from aiops.notifications import services as notifications
 from aiops.sequences import services as sequences
 from aiops.sequences.models import DailySequence
+from federation.maintenance import Place
 from federation.models import Cluster
+from federation.services import windows
 from incidents import grouping, risk
 from incidents.grouping import Batch, Known, Outcome, Placement
 from incidents.models import Anomaly, Decision, Incident, TimelineEvent
 from incidents.observations import Observation
 from incidents.services import closing, opening, scoring
-from incidents.services.changes import Change, Type, audit_record, message
+from incidents.services.changes import Change, Type, audit_record, message, quiet_windows
 from incidents.services.merging import MERGED_INTO
 from incidents.signals import incident_opened
 from incidents.states import IncidentState
@@ -60,6 +62,21 @@ def observe(*, observations: Sequence[Observation], at: datetime, actor: Actor =
         return _observe(observations, at, actor)
 
 
+def planned(observations: Sequence[Observation], at: datetime) -> Sequence[Observation]:
+    """The batch in which what happens under planned maintenance is mere information: it joins open incidents, opens none."""
+    open_ones = windows.open_windows(at=at, suppress=windows.Suppress.INCIDENTS)
+    if not open_ones:
+        return observations
+    return [
+        replace(item, informational=True) if item.firing and windows.covering(open_ones, _place(item)) else item
+        for item in observations
+    ]
+
+
+def _place(item: Observation) -> Place:
+    return windows.place_of(item.cluster, name=item.place, namespace=item.namespace, labels=dict(item.labels))
+
+
 def firing(incident: Incident) -> QuerySet[Anomaly]:
     """The anomalies that the last look still showed."""
     return Anomaly.objects.filter(incident=incident, cleared_at=None, misses=0)
@@ -71,6 +88,7 @@ def _observe(observations: Sequence[Observation], at: datetime, actor: Actor) ->
     counter = None
     if batch.may_open:
         counter = sequences.lock(prefix="INC", at=at)
+        observations = planned(observations, at)
         # what others did while we waited for the counter is visible now
         batch = grouping.sort_out(observations, _newest(observations))
     incidents = _lock(Q(pk__in=batch.ended_incidents) | Q(correlation_key__in=batch.keys))
@@ -209,8 +227,14 @@ def _clear(ended: Collection[int], at: datetime) -> int:
 
 def _announce(opened: Iterable[Incident], raised: Iterable[Incident], at: datetime) -> None:
     opened, raised = list(opened), list(raised)
-    messages = [message(incident, "incident_created", body=incident.description, at=at) for incident in opened]
-    messages += [message(incident, "incident_severity_raised", body=incident.description, at=at) for incident in raised]
+    if not opened and not raised:
+        return
+    quiet = quiet_windows(at)
+    messages = [
+        message(incident, event, body=incident.description, at=at, quiet=quiet)
+        for event, incidents in (("incident_created", opened), ("incident_severity_raised", raised))
+        for incident in incidents
+    ]
     notifications.announce(*messages, at=at)
     for incident in opened:
         incident_opened.send(sender=Incident, incident=incident)

@@ -363,5 +363,5 @@ class TestCost:
         if connection.vendor == "postgresql":
             assert one == hundred
         assert hundred[1] == 1
-        assert one[0] <= 14
-        assert one[2] <= 19
+        assert one[0] <= 16
+        assert one[2] <= 21
