@@ -3,8 +3,11 @@
 import logging
 import os
 import secrets
+import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,12 +24,35 @@ LASTS = timedelta(seconds=30)
 LOOK_EVERY = 5.0  # seconds between two renewals, or two looks of one that stands by
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Puts SIGTERM and SIGINT off while the database is asked.
+
+    Beat's handler of them writes to the database itself; the connection, which the interrupted code holds locked, would never
+    become free.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.holder = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
         self.is_active = False
         self.looked_at = self.compared_at = float("-inf")  # monotonic seconds
         super().__init__(*args, **kwargs)
+
+    @property
+    def schedule(self) -> Any:
+        with _undisturbed():
+            return super().schedule
+
+    def sync(self) -> None:
+        with _undisturbed():
+            super().sync()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due if the lease is ours; returns the seconds until the next look."""
@@ -51,8 +77,9 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
 
     def _holds(self) -> bool:
         try:
-            close_old_connections()
-            return leases.hold(name=NAME, holder=self.holder, lasts=LASTS, at=timezone.now())
+            with _undisturbed():
+                close_old_connections()
+                return leases.hold(name=NAME, holder=self.holder, lasts=LASTS, at=timezone.now())
         except (DatabaseError, InterfaceError) as error:
             log.warning("beat stands by: the database does not answer (%s)", type(error).__name__)
             return False
