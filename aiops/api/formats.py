@@ -38,7 +38,9 @@ def parse_time(text: str) -> datetime:
 
 
 def format_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """In whole seconds of UTC, as `2027-04-12T12:00:00Z`."""
+    # strftime writes the year 415 with three digits
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def parse_duration(text: str) -> timedelta:

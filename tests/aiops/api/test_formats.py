@@ -31,6 +31,9 @@ class TestTime:
     def test_is_written_in_utc_and_whole_seconds(self):
         assert format_time(datetime(2027, 4, 12, 6, 2, 11, 999_999, tzinfo=UTC)) == "2027-04-12T06:02:11Z"
 
+    def test_years_have_four_digits(self):
+        assert format_time(datetime(415, 7, 18, tzinfo=UTC)) == "0415-07-18T00:00:00Z"
+
 
 class TestDuration:
     @pytest.mark.parametrize(
