@@ -6,6 +6,7 @@ from django.utils import timezone
 from aiops.audit.actor import SYSTEM
 from aiops.simulator.embedded import SimulatedCluster
 from federation import services as federation
+from federation.models import Cluster
 from incidents.models import Incident
 from runbooks.models import PlanStep, RemediationPlan
 from runbooks.services import library
@@ -82,8 +83,9 @@ def kill_in_the_middle(simulated: SimulatedCluster, stack: Stack) -> None:
 
 def finished_by_another(stack: Stack) -> RemediationPlan:
     stack.start_worker()
-    # as if the lease of the dead worker had ended, which takes three minutes
+    # as if what the dead worker held had ended by itself, which takes up to three minutes
     RemediationPlan.objects.update(leased_until=timezone.now())
+    Cluster.objects.update(next_poll_at=timezone.now())
     eventually(lambda: Incident.objects.filter(state="Resolved"), within=60, or_say="the incident is resolved")
     return RemediationPlan.objects.get()
 
