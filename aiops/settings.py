@@ -225,6 +225,7 @@ CELERY_TASK_ROUTES = {
     "aiops.audit.tasks.write_export": {"queue": "reports"},
     "aiops.audit.tasks.verify_audit": {"queue": "reports"},
     "analytics.tasks.send_report": {"queue": "reports"},
+    "analytics.tasks.refresh_rollups": {"queue": "reports"},
 }
 
 
@@ -254,6 +255,7 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-rollups": _every("analytics.tasks.refresh_rollups", 30.0),
     "sweep-reports": _every("analytics.tasks.sweep_reports", 30.0),
     "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),
+    "forget-attachments": _every("aiops.notifications.tasks.forget_attachments", 3600.0),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
 }
 

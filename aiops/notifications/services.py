@@ -14,7 +14,7 @@ from aiops.audit.services import Record, record
 from aiops.errors import Conflict
 from aiops.notifications import texts
 from aiops.notifications.messages import Message
-from aiops.notifications.models import Channel, Notification, Policy
+from aiops.notifications.models import Attachment, Channel, Notification, Policy
 from aiops.notifications.rules import matches
 from aiops.nudges import nudge
 from aiops.redaction import redact, redact_details
@@ -23,6 +23,7 @@ __all__ = ["Message", "announce", "hold", "release", "retry"]
 
 State = Notification.State
 HOUR = timedelta(hours=1)
+ATTACHMENTS_KEPT = timedelta(days=30)
 DELIVER = "aiops.notifications.tasks.deliver"
 MAX_NUDGES = 20  # of one call; the sweep finds the others
 
@@ -180,6 +181,11 @@ def release(incident_name: str) -> int:
     """End a `hold` early: what was held back is due at once. Returns how many messages that frees."""
     held = Notification.objects.filter(incident_name=incident_name, state=State.PENDING, hold_until__isnull=False)
     return held.update(hold_until=None, due_at=F("created_at"), version=F("version") + 1)
+
+
+def forget_attachments(*, at: datetime) -> None:
+    """Delete old files; the log of what was sent stays."""
+    Attachment.objects.filter(created_at__lt=at - ATTACHMENTS_KEPT).delete()
 
 
 @transaction.atomic

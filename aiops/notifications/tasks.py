@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from aiops.notifications import delivery
+from aiops.notifications import delivery, services
 from aiops.notifications.models import Notification
 
 
@@ -17,3 +17,8 @@ def deliver(*, key: str) -> None:
     notification = Notification.objects.select_related("channel", "attachment").filter(key=key).first()
     if notification is not None:
         delivery.deliver(notification=notification, at=timezone.now())
+
+
+@shared_task
+def forget_attachments() -> None:
+    services.forget_attachments(at=timezone.now())

@@ -11,7 +11,7 @@ from aiops.apikeys.roles import Role
 from aiops.errors import Conflict
 from analytics.models import ReportKind, ReportSchedule
 from analytics.services import schedules
-from analytics.windows import USUAL, WINDOWS
+from analytics.windows import SHORT, USUAL
 
 NAMES_MAX = 20
 
@@ -52,7 +52,7 @@ class ReportScheduleUpdateBody(Body):
     """`cron` has five fields and is read in `timeZone`; what was missed is caught up once."""
 
     report = EnumField(ReportKind)
-    period = serializers.ChoiceField(list(WINDOWS), default=USUAL)
+    period = serializers.ChoiceField(list(SHORT), default=USUAL)
     cron = TextField(max_length=100)
     timeZone = TextField(max_length=64, default="UTC")
     channels = ListField(child=TextField(max_length=253), min_length=1, max_length=NAMES_MAX)

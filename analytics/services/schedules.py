@@ -20,7 +20,7 @@ from analytics.schedules import complaint, newest_run, next_run
 from analytics.services import reports
 from analytics.services.questions import Question
 from analytics.services.reading import Where
-from analytics.windows import WINDOWS, span_until
+from analytics.windows import SHORT, span_until
 
 MOST_CHANNELS = 20
 LOOKED_AT = 100  # rows of one sweep
@@ -36,8 +36,8 @@ def check(schedule: ReportSchedule) -> None:
     fields: dict[str, list[str]] = {}
     if schedule.report not in ReportKind.values:
         fields["report"] = [f"Must be one of: {', '.join(ReportKind.values)}."]
-    if schedule.period not in WINDOWS:
-        fields["period"] = [f"Must be one of: {', '.join(WINDOWS)}."]
+    if schedule.period not in SHORT:
+        fields["period"] = [f"Must be one of: {', '.join(SHORT)}."]
     fields |= complaint(schedule.cron, schedule.time_zone)
     fields |= _channel_complaint(schedule.channels, set(Channel.objects.values_list("name", flat=True)))
     if fields:

@@ -1,6 +1,8 @@
 import smtplib
 from collections.abc import Mapping, Sequence
+from email.encoders import encode_base64
 from email.errors import MessageError
+from email.mime.base import MIMEBase
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -8,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, get_connection
 from django.core.validators import validate_email
 
-from aiops.notifications.transports.base import Envelope, TransportError
+from aiops.notifications.transports.base import Envelope, File, TransportError
 
 MAX_RECIPIENTS = 50
 DOMAIN = "aiops.invalid"  # of message ids: they name no host
@@ -52,8 +54,7 @@ class EmailTransport:
             connection=get_connection(),
         )
         if envelope.attachment is not None:
-            attached = envelope.attachment
-            message.attach(attached.name, attached.content, attached.media_type)
+            message.attach(_part(envelope.attachment))
         try:
             message.send()
         except (MessageError, ValueError) as error:
@@ -67,6 +68,16 @@ class EmailTransport:
             ) from error
         except (smtplib.SMTPException, OSError) as error:
             raise TransportError(f"the mail server cannot be reached: {type(error).__name__}") from error
+
+
+def _part(file: File) -> MIMEBase:
+    """In base64: lines of a page may be longer than mail allows, and no server has to take eight bits."""
+    kind, _, subtype = file.media_type.partition("/")
+    part = MIMEBase(kind, subtype, charset="utf-8") if kind == "text" else MIMEBase(kind, subtype)
+    part.set_payload(file.content)
+    encode_base64(part)
+    part.add_header("Content-Disposition", "attachment", filename=file.name)
+    return part
 
 
 def _recipients(addresses: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from aiops.encryption import encrypt
 from aiops.notifications import services
-from aiops.notifications.models import Channel, Notification, Policy
+from aiops.notifications.models import Attachment, Channel, Notification, Policy
 from tests.conftest import NOON
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -35,6 +35,12 @@ def make_policy(*rules: dict[str, Any], **overrides: Any) -> Policy:
         "updated_at": NOON,
     }
     return Policy.objects.create(**values | overrides)
+
+
+def make_attachment(**overrides: Any) -> Attachment:
+    content = "<p>outage…</p>".encode()
+    values: dict[str, Any] = {"name": "report.html", "media_type": "text/html", "content": content, "created_at": NOON}
+    return Attachment.objects.create(**values | overrides)
 
 
 def make_message(**overrides: Any) -> services.Message:

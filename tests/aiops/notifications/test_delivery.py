@@ -1,5 +1,5 @@
 from datetime import timedelta
-from email import message_from_string
+from email import message_from_string, policy
 
 import pytest
 from standardwebhooks import Webhook
@@ -7,7 +7,7 @@ from standardwebhooks import Webhook
 from aiops.notifications import delivery, services
 from aiops.notifications.models import Channel, Notification
 from incidents.models import Incident
-from tests.aiops.notifications.makers import SECRET, announce, make_channel, make_message, make_policy
+from tests.aiops.notifications.makers import SECRET, announce, make_attachment, make_channel, make_message, make_policy
 from tests.conftest import NOON
 from tests.factories import make_incident
 from tests.servers import Answer, http_server, smtp_server
@@ -39,6 +39,15 @@ class TestWebhook:
         assert request.headers["webhook-signature"] == signature
         assert request.json()["data"]["incident"] == "INC-20270412-001"
         assert reloaded(notification).state == "sent"
+
+    def test_carries_the_file(self):
+        with http_server() as server:
+            notification = pending(make_channel(config={"url": server.url}), attachment=make_attachment())
+
+            delivery.deliver(notification=notification, at=NOON)
+
+        [attached] = server.received[0].json()["data"]["attachments"]
+        assert attached == {"name": "report.html", "mediaType": "text/html", "content": "PHA+b3V0YWdl4oCmPC9wPg=="}
 
     def test_is_tried_again_under_the_same_id(self):
         with http_server(Answer(503), Answer(200)) as server:
@@ -154,6 +163,19 @@ class TestEmail:
         assert mail["To"] == "ops@example.com"
         assert mail["In-Reply-To"] == "<INC-20270412-001@aiops.invalid>"
         assert reloaded(notification).target == "ops@example.com"
+
+    def test_carries_the_file(self, settings):
+        with smtp_server() as server:
+            settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+            settings.EMAIL_HOST, settings.EMAIL_PORT = server.host, server.port
+            channel = make_channel(type="email", config={"to": ["ops@example.com"]}, secrets={})
+
+            delivery.deliver(notification=pending(channel, attachment=make_attachment()), at=NOON)
+
+        text, page = message_from_string(server.messages[0], policy=policy.default).iter_parts()
+        assert text.get_content_type() == "text/plain"
+        assert (page.get_content_type(), page.get_filename()) == ("text/html", "report.html")
+        assert page.get_content() == "<p>outage…</p>"
 
     @pytest.mark.parametrize(("reply", "state"), [("550 no such user", "failed"), ("451 later", "pending")])
     def test_tells_refusals_from_delays(self, settings, reply, state):

@@ -8,8 +8,8 @@ from aiops.audit.actor import SYSTEM
 from aiops.audit.models import AuditEvent
 from aiops.errors import Conflict
 from aiops.notifications import services
-from aiops.notifications.models import Notification
-from tests.aiops.notifications.makers import announce, make_channel, make_message, make_policy
+from aiops.notifications.models import Attachment, Notification
+from tests.aiops.notifications.makers import announce, make_attachment, make_channel, make_message, make_policy
 from tests.conftest import NOON
 
 pytestmark = pytest.mark.django_db
@@ -182,3 +182,17 @@ class TestRetry:
 
         with pytest.raises(Conflict):
             services.retry(notification=notification, actor=SYSTEM, at=NOON)
+
+
+class TestForgetAttachments:
+    def test_deletes_the_old_file_and_keeps_the_log(self):
+        make_channel()
+        make_policy()
+        notification = announce(make_message(attachment=make_attachment()))[0]
+
+        services.forget_attachments(at=NOON + timedelta(days=30))
+        assert Attachment.objects.exists()
+
+        services.forget_attachments(at=NOON + timedelta(days=31))
+        notification.refresh_from_db()
+        assert notification.attachment is None and not Attachment.objects.exists()

@@ -91,9 +91,9 @@ class TestSendDue:
         [message] = mailoutbox
         assert message.subject == "Report Incidents, 2027-04-12 07:00 to 2027-04-19 07:00 UTC"
         assert "Incidents: 1" in message.body
-        [(name, content, media_type)] = message.attachments
-        assert (name, media_type) == ("incidents-20270419.html", "text/html")
-        assert content.startswith("<!DOCTYPE html>")
+        [page] = message.attachments
+        assert (page.get_filename(), page.get_content_type()) == ("incidents-20270419.html", "text/html")
+        assert page.get_payload(decode=True).startswith(b"<!DOCTYPE html>")
         schedule.refresh_from_db()
         assert (schedule.due_at, schedule.last_run_at) == (due + timedelta(days=7), due)
 
