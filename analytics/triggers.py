@@ -120,7 +120,7 @@ def _append(families: tuple[str, ...], hours: str) -> str:
     """Append every hour that the query `hours` finds, for each family."""
     return " UNION ALL ".join(
         f"{'' if position else f'INSERT INTO {QUEUE} (family, hour) '}"
-        f"SELECT '{family}', found.hour FROM ({hours}) found"  # noqa: S608 - names and words of our own
+        f"SELECT '{family}', found.hour FROM ({hours}) found"
         for position, family in enumerate(families)
     )
 
@@ -178,7 +178,7 @@ def _sqlite() -> dict[str, list[str]]:
             name = f"{PREFIX}_{number}_{event}"
             body = " ".join(
                 f"{_append((family,), _hours(note, row, '', 'sqlite'))} WHERE NOT EXISTS "
-                f"(SELECT 1 FROM {QUEUE} q WHERE q.family = '{family}' AND q.hour = found.hour);"  # noqa: S608
+                f"(SELECT 1 FROM {QUEUE} q WHERE q.family = '{family}' AND q.hour = found.hour);"
                 for row in ROWS[event]
                 for family in note.families
             )

@@ -51,6 +51,7 @@ def _lock() -> bool:
     if connection.vendor != "postgresql":
         return True
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL jit = off")  # compiling the many sums takes longer than adding them up
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         return bool(cursor.fetchone()[0])
 
@@ -78,6 +79,7 @@ def rebuild() -> int:
 def _wait_for_lock() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL jit = off")
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from analytics.families import PLAN_FAMILY, INCIDENTS, WORKLOADS
+from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
 from analytics.metrics import success_interval
 from analytics.periods import date_of, moment_of
 from analytics.services.questions import Question

@@ -74,6 +74,7 @@ def _incidents(sums: Sums, severities: dict[str, int]) -> Members:
 
 def _trends(now: Sums, before: Sums) -> Members:
     """Against the equally long span before."""
+
     def rate(part: str, whole: str, sums: Sums) -> float | None:
         return sums[part] / sums[whole] if sums[whole] else None
 
