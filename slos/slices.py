@@ -152,7 +152,8 @@ class Timeline:
         """As `reading`, with everything that is summed up and what lies in `excluded` beside it."""
         last = self._index(end)
         stride = grid.width // MINUTE
-        count = max(1, math.ceil(length.total_seconds() / grid.width))
+        # a calendar period begins inside a slice as a rule: what lies before it is not counted
+        count = max(1, int(length.total_seconds() // grid.width))
         indexes = range(last - (count - 1) * stride, last + 1, stride)
         found = [
             Slice(self._end(index), self.good[index], self.total[index], self.value[index])

@@ -97,6 +97,8 @@ def _looks(answers: Sequence[Answer], at: datetime) -> list[Look]:
     if not answers:
         return []
     slos = [answer.question.slo for answer in answers]
+    for answer in answers:
+        answer.question.slo.measured_since = _since(answer.question.slo, answer)
     ends = {answer.question.slo.pk: answer.question.recent.end for answer in answers}
     spans = {slo.pk: objectives.window(slo, moment(ends[slo.pk])) for slo in slos}
     oldest = min(window.start for window in spans.values())
@@ -179,13 +181,13 @@ def _budget(look: Look) -> Budget | None:
 
 def _complaint(look: Look) -> str:
     """Why nothing can be said about the window; empty when something can."""
-    slo, hour = look.slo, look.readings[LAST_HOUR]
+    slo = look.slo
     if _contradicts(look):
         return CONTRADICTION
     last = _last_data(look)
     if last is None or moment(look.end) - last > objectives.silence(slo) or not look.official.total > 0:
         return NO_DATA
-    if _coverage(look) < ENOUGH and hour.coverage < ENOUGH:
+    if _coverage(look) < ENOUGH:
         return TOO_LITTLE
     if objectives.judge(slo, sli=1.0, latency=_latency(look)) is None:
         return NO_LATENCY
@@ -216,7 +218,6 @@ def _latency(look: Look) -> float | None:
 
 def _finish(look: Look, answer: Answer, active: Sequence[object], claim: UUID, at: datetime) -> None:
     slo = look.slo
-    slo.measured_since = _since(slo, answer)
     complaint = _complaint(look)
     columns: dict[str, Any] = {
         "status_reason": complaint,

@@ -298,3 +298,19 @@ class TestEvaluateDue:
         # some thirty for the batch, and one row each
         with django_assert_max_num_queries(60):
             evaluation.evaluate_due(at=NOON)
+
+
+class TestCoverage:
+    def test_counts_from_the_first_sample(self, prometheus: Server) -> None:
+        slo = measure(prometheus, total_query="few_total", bad_query="never_total")
+
+        assert slo.coverage == pytest.approx(1, abs=0.01)
+
+    def test_judges_nothing_by_less_than_half(self, prometheus: Server) -> None:
+        slo = measured_row(
+            prometheus.url, total_query="few_total", bad_query="never_total", measured_since=NOON - timedelta(days=20)
+        )
+
+        (found,) = evaluation.evaluate(slos=[slo], at=NOON)
+
+        assert (found.current, found.status_reason) == (None, "insufficient data")
