@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db.models import Q
 
 from slos.models import SLO, DailyHistory, Exclusion, HourlyHistory, Measurement
+from slos.services import planned
 from slos.slices import HOUR, Grid, Slice, Sums, Timeline, add_up, hour_of, moment, seconds
 from slos.windows import Window
 
@@ -190,22 +191,20 @@ def _add_first_hours(found: dict[int, Sums], windows: Mapping[int, Window], firs
     return known
 
 
-def exclusions(slos: Collection[SLO], since: datetime) -> dict[int, list[tuple[int, int]]]:
-    """The planned maintenance of each SLO that did not end before `since`, as spans of seconds. One query."""
-    rows = list(
+def exclusions(slos: Collection[SLO], since: datetime, until: datetime) -> dict[int, list[tuple[int, int]]]:
+    """The planned maintenance of each SLO between the two times, as spans of seconds. Two queries."""
+    found = planned.spans(slos, since, until)
+    rows = (
         Exclusion.objects.filter(ends_at__gt=since)
         .filter(Q(slo__in=slos) | Q(slo=None, namespace__in={slo.namespace for slo in slos}))
         .order_by("starts_at", "pk")
         .values_list("slo_id", "namespace", "starts_at", "ends_at")
     )
-    return {
-        slo.pk: [
-            (seconds(start), seconds(end))
-            for pk, namespace, start, end in rows
-            if pk == slo.pk or (pk is None and namespace == slo.namespace)
-        ]
-        for slo in slos
-    }
+    for pk, namespace, start, end in rows:
+        for slo in slos:
+            if pk == slo.pk or (pk is None and namespace == slo.namespace):
+                found[slo.pk].append((seconds(start), seconds(end)))
+    return found
 
 
 def recompute(*, slo: SLO, grid: Grid, start: datetime, at: datetime) -> None:
@@ -214,7 +213,7 @@ def recompute(*, slo: SLO, grid: Grid, start: datetime, at: datetime) -> None:
     line = load({slo.pk: end})[slo.pk]
     first = max(line.first_hour, hour_of(seconds(start) + 1))
     slices = [one for hour in range(first, hour_of(end) + 1, 3600) for one in line.slices(hour, grid)]
-    spans = exclusions([slo], start - KEEP_SLICES)[slo.pk]
+    spans = exclusions([slo], start - KEEP_SLICES, at)[slo.pk]
     write([Measured(slo, grid, end, recent=slices, excluded=spans)])
 
 

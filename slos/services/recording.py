@@ -102,7 +102,7 @@ def _looks(answers: Sequence[Answer], at: datetime) -> list[Look]:
     ends = {answer.question.slo.pk: answer.question.recent.end for answer in answers}
     spans = {slo.pk: objectives.window(slo, moment(ends[slo.pk])) for slo in slos}
     oldest = min(window.start for window in spans.values())
-    excluded = history.exclusions(slos, min(oldest, at - history.KEEP_SLICES))
+    excluded = history.exclusions(slos, min(oldest, at - history.KEEP_SLICES), at)
     written = history.write([_measured(answer, excluded[answer.question.slo.pk]) for answer in answers])
     long = history.totals({slo.pk: spans[slo.pk] for slo in slos if spans[slo.pk].elapsed > FINE})
     adjusted = _adjustments(spans)

@@ -5,6 +5,7 @@ import pytest
 from aiops.audit.actor import SYSTEM
 from aiops.audit.models import AuditEvent
 from aiops.errors import Invalid
+from federation.models import MaintenanceWindow
 from slos.models import SLO, Exclusion
 from slos.services import evaluation, maintenance
 from tests.conftest import NOON
@@ -88,3 +89,37 @@ class TestCallOff:
         maintenance.call_off(exclusion=exclusion, actor=SYSTEM, at=NOON)
 
         assert look(slo).sli == look(slo).sli_with_maintenance
+
+
+class TestMaintenanceWindow:
+    def test_of_the_fleet_counts_as_well(self, prometheus: Server) -> None:
+        MaintenanceWindow.objects.create(
+            name="nightly",
+            namespaces=["shop"],
+            # every day around the hour in which requests failed
+            starts_at=NOON - timedelta(days=10, minutes=130),
+            ends_at=NOON - timedelta(days=10, minutes=50),
+            rrule="FREQ=DAILY",
+            created_at=NOON,
+            updated_at=NOON,
+        )
+
+        found = look(measured_row(prometheus.url, bad_query="morning_total"))
+
+        assert found.sli == pytest.approx(1)
+        assert found.sli_with_maintenance is not None
+        assert found.sli_with_maintenance < 0.9999
+
+    def test_of_others_does_not(self, prometheus: Server) -> None:
+        MaintenanceWindow.objects.create(
+            name="elsewhere",
+            namespaces=["other"],
+            starts_at=NOON - 130 * MINUTE,
+            ends_at=NOON - 50 * MINUTE,
+            created_at=NOON,
+            updated_at=NOON,
+        )
+
+        found = look(measured_row(prometheus.url, bad_query="morning_total"))
+
+        assert found.sli == found.sli_with_maintenance
