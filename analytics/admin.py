@@ -25,7 +25,7 @@ class ReportScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # not subs
         values = super().clean() or {}
         candidate = ReportSchedule(**{name: value for name, value in values.items() if value is not None})
         try:
-            schedules.check(candidate)
+            schedules.check(candidate, at=timezone.now())
         except Invalid as error:
             for member, reasons in error.fields.items():
                 field = PLACES.get(member, member)

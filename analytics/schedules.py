@@ -10,11 +10,11 @@ from cronsim import CronSim, CronSimError
 CATCH_UP = 10_000  # runs looked through for the newest that was missed; of more, the next sweep finds the rest
 
 
-def complaint(cron: str, time_zone: str) -> dict[str, list[str]]:
+def complaint(cron: str, time_zone: str, *, at: datetime) -> dict[str, list[str]]:
     """What is wrong: member → reasons; empty when the schedule can be used."""
     if not is_zone(time_zone):
         return {"timeZone": ["Is no IANA time zone."]}
-    if next_run(cron, time_zone, after=datetime.now(UTC)) is None:
+    if next_run(cron, time_zone, after=at) is None:
         return {"cron": ["Five fields of cron that come true some day are expected, for example 0 7 * * mon."]}
     return {}
 

@@ -31,14 +31,14 @@ SEND = "analytics.tasks.send_report"
 # --- what people change --------------------------------------------------------------------------------------------------
 
 
-def check(schedule: ReportSchedule) -> None:
+def check(schedule: ReportSchedule, *, at: datetime) -> None:
     """Raises `Invalid` whose `fields` name the offending members."""
     fields: dict[str, list[str]] = {}
     if schedule.report not in ReportKind.values:
         fields["report"] = [f"Must be one of: {', '.join(ReportKind.values)}."]
     if schedule.period not in SHORT:
         fields["period"] = [f"Must be one of: {', '.join(SHORT)}."]
-    fields |= complaint(schedule.cron, schedule.time_zone)
+    fields |= complaint(schedule.cron, schedule.time_zone, at=at)
     fields |= _channel_complaint(schedule.channels, set(Channel.objects.values_list("name", flat=True)))
     if fields:
         raise Invalid("Invalid report schedule", fields=fields)
@@ -54,7 +54,7 @@ def _channel_complaint(channels: Any, known: Collection[str]) -> dict[str, list[
 @transaction.atomic
 def save(*, schedule: ReportSchedule, actor: Actor, at: datetime) -> ReportSchedule:
     """Create or change a schedule. Raises `Invalid`, or `LostRace` when somebody changed it meanwhile."""
-    check(schedule)
+    check(schedule, at=at)
     members = {
         "report": schedule.report,
         "period": schedule.period,

@@ -91,14 +91,18 @@ def _alerts(question: Question) -> Table:
 
 
 def _charts(slos: list[SLO], budgets: Table, question: Question) -> list[Chart]:
-    left = {slo.pk: row[6] for slo, row in zip(slos, budgets.rows, strict=True)}
-    measured = sorted((slo for slo in slos if left[slo.pk] is not None), key=lambda slo: (left[slo.pk], slo.name))
+    left = {
+        slo.pk: float(str(value))
+        for slo, value in zip(slos, budgets.column("budgetLeft"), strict=True)
+        if value is not None
+    }
+    measured = sorted((slo for slo in slos if slo.pk in left), key=lambda slo: (left[slo.pk], slo.name))
     charts = [
         Chart(
             "Error budget left, the least first",
             ChartKind.RANKING,
             [slo.name for slo in measured[:10]],
-            [Series("left", [float(str(left[slo.pk])) for slo in measured[:10]])],
+            [Series("left", [left[slo.pk] for slo in measured[:10]])],
             Unit.PERCENT,
         )
     ]

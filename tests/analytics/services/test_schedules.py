@@ -24,7 +24,13 @@ def channel() -> Channel:
 
 
 def make_schedule(**overrides: Any) -> ReportSchedule:
-    values: dict[str, Any] = {"name": "weekly", "report": "incidents", "period": "7d", "cron": "0 7 * * mon", "channels": ["mail"]}
+    values: dict[str, Any] = {
+        "name": "weekly",
+        "report": "incidents",
+        "period": "7d",
+        "cron": "0 7 * * mon",
+        "channels": ["mail"],
+    }
     return schedules.save(schedule=ReportSchedule(**values | overrides), actor=SYSTEM, at=NOON)
 
 
