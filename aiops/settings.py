@@ -75,6 +75,10 @@ AIOPS_PROTECTED_NAMESPACES = env_list(
     "AIOPS_PROTECTED_NAMESPACES",
     "kube-system,kube-public,kube-node-lease,istio-system,cert-manager,argocd,flux-system",
 )
+AIOPS_OBSERVER_CLUSTERS = env_int("AIOPS_OBSERVER_CLUSTERS", 50, minimum=1)  # that one observer takes at most
+AIOPS_OBSERVER_METRICS_PORT = env_int("AIOPS_OBSERVER_METRICS_PORT", 0)  # where an observer serves /metrics; 0: nowhere
+AIOPS_OBSERVER_METRICS_HOST = env_str("AIOPS_OBSERVER_METRICS_HOST", "127.0.0.1")
+AIOPS_KUBECONFIG_DIR = env_str("AIOPS_KUBECONFIG_DIR")  # every file in it is a cluster
 AIOPS_LLM_BASE_URL = env_str("AIOPS_LLM_BASE_URL")
 AIOPS_LLM_API_KEY = env_str("AIOPS_LLM_API_KEY")
 AIOPS_LLM_MODEL = env_str("AIOPS_LLM_MODEL")
@@ -226,6 +230,7 @@ CELERY_TASK_ROUTES = {
     "aiops.audit.tasks.verify_audit": {"queue": "reports"},
     "analytics.tasks.send_report": {"queue": "reports"},
     "analytics.tasks.refresh_rollups": {"queue": "reports"},
+    "analytics.tasks.sample_cluster": {"queue": "poll"},
 }
 
 
@@ -252,6 +257,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-slo-measurements": _every("slos.tasks.forget", 3600.0),
     "sweep-notifications": _every("aiops.notifications.tasks.sweep", _sweep),
     "sweep-audit-exports": _every("aiops.audit.tasks.sweep_exports", _patient),
+    "sample-usage": _every("analytics.tasks.sample_usage", 300.0),
     "refresh-rollups": _every("analytics.tasks.refresh_rollups", 30.0),
     "sweep-reports": _every("analytics.tasks.sweep_reports", 30.0),
     "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),

@@ -113,6 +113,9 @@ class Stack:
     def start_beat(self, **env: str) -> Process:
         return self._start("beat", [str(BIN / "celery"), "-A", "aiops", "beat", "--pidfile=", "--loglevel", "info"], **env)
 
+    def start_observer(self, **env: str) -> Process:
+        return self._start("observer", [sys.executable, "manage.py", "observe"], **env)
+
     def start_web(self, **env: str) -> str:
         """Returns the base URL once the server answers."""
         port = free_port()

@@ -65,7 +65,8 @@ class Transport:
     """Requests to one cluster. Safe to share between threads.
 
     Time-outs in seconds: `connect_timeout` until the connection stands, `read_timeout` for each silence in an answer,
-    `total_timeout` for one whole answer, however slowly it trickles in. `page_bytes` bounds the size of an answer.
+    `total_timeout` for one whole answer, however slowly it trickles in. `page_bytes` bounds the size of an answer, `pool` the
+    number of connections.
     """
 
     def __init__(
@@ -76,12 +77,13 @@ class Transport:
         read_timeout: float = 30.0,
         total_timeout: float = 90.0,
         page_bytes: int = PAGE_BYTES,
+        pool: int = POOL,
     ) -> None:
         self._access = access
         self._timeout = (connect_timeout, read_timeout)
         self._total_timeout = total_timeout
         self._page_bytes = page_bytes
-        self._api = ApiClient(_configuration(access))
+        self._api = ApiClient(_configuration(access, pool))
         pools = self._api.rest_client.pool_manager
         pools.connection_pool_kw["block"] = True
         context = access.ssl_context()
@@ -142,6 +144,23 @@ class Transport:
             _raise_for(method, path, answer.status, answer.headers, content)
         return content
 
+    @contextlib.contextmanager
+    def _stream(self, path: str, query: Mapping[str, Any]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """A successful answer without an end, read chunk by chunk; its connection is not used again."""
+        given = {key: value for key, value in query.items() if value is not None}
+        url = f"{self._access.server}{path}?{urlencode(given, quote_via=quote)}"
+        headers = {"Accept": "application/json", "User-Agent": "aiops", **self._authorization()}
+        deadline = time.monotonic() + self._total_timeout
+        with _translated("GET", path):
+            answer = self._api.call_api("GET", url, headers, None, _request_timeout=self._timeout).response
+            try:
+                if not 200 <= answer.status < 300:
+                    content = _read(answer, most=ERROR_BYTES, deadline=deadline, cut=True)
+                    _raise_for("GET", path, answer.status, answer.headers, content)
+                yield answer
+            finally:
+                answer.close()
+
     def _authorization(self) -> dict[str, str]:
         access = self._access
         token = access.token
@@ -165,12 +184,12 @@ class Outdated(Expired):
         self.token = token
 
 
-def _configuration(access: Access) -> Configuration:
+def _configuration(access: Access, pool: int) -> Configuration:
     # an empty proxy keeps the client from taking one out of the environment: it would reach addresses for us
     configuration = Configuration(host=access.server, retries=False, proxy="", no_proxy="*")
     configuration.verify_ssl = not access.insecure
     configuration.tls_server_name = access.tls_server_name or None
-    configuration.connection_pool_maxsize = POOL
+    configuration.connection_pool_maxsize = pool
     return configuration
 
 
