@@ -63,6 +63,8 @@ class ApiView(APIView):
 
     http_method_names = ["get", "post", "put", "delete", "head"]
     body_max: ClassVar[int] = BODY_MAX  # bytes
+    page_size: ClassVar[int] = 20  # of lists
+    page_size_max: ClassVar[int] = 100
     retry_on_storage_failure: ClassVar[bool] = False  # True: 503 with Retry-After instead of 500 (X2.4)
     request: ApiRequest
 
@@ -317,8 +319,6 @@ class Lists:
     # total: ends on a unique column
     ordering: ClassVar[Sequence[str | CodePoint]] = (CodePoint("name"), CodePoint("namespace"))
     columns: ClassVar[Sequence[str]] = ()  # given: the page is read by `values(*columns)`, without model instances
-    page_size: ClassVar[int] = 20
-    page_size_max: ClassVar[int] = 100
 
     def list(self: Any, request: Request) -> Response:
         page = Page.of(request.GET, size=self.page_size, maximum=self.page_size_max)
