@@ -40,6 +40,7 @@ def test_burning_budget_opens_an_incident(tmp_path):
             incident = eventually(lambda: first(client, "/incidents"), or_say="the burning budget opens an incident")
             slo = client.get("/slos/checkout-availability").json()
 
+    assert incident is not None
     assert (incident["signalType"], incident["severity"]) == ("slo_violation", "critical")
     assert slo["status"]["status"] == "breached"
     assert slo["status"]["burnRate"]["1h"] > 14.4
