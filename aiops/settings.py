@@ -250,6 +250,7 @@ CELERY_BEAT_SCHEDULE = {
     "check-due-clusters": _every("federation.tasks.check_due_clusters", _patient),
     "forget-health-samples": _every("federation.tasks.forget_old_samples", 3600.0),
     "sweep-incidents": _every("incidents.tasks.sweep", _sweep),
+    "correlate-fleet": _every("incidents.tasks.correlate_fleet", _sweep),
     "sweep-escalations": _every("incidents.tasks.sweep_escalations", _patient),
     "sweep-plans": _every("runbooks.tasks.sweep", _sweep),
     "sweep-slos": _every("slos.tasks.sweep", _patient),

@@ -7,7 +7,7 @@ from django.utils import timezone
 from aiops.nudges import nudge
 from federation.models import Cluster
 from incidents.models import Incident
-from incidents.services import analysis, detection, escalation
+from incidents.services import analysis, detection, escalation, fleet
 
 BATCH = 200  # rows per sweep, the longest waiting first
 
@@ -41,6 +41,12 @@ def sweep() -> None:
     """Find incidents that wait for their analysis, whatever became of the message about them."""
     for pk in analysis.due(at=timezone.now(), limit=BATCH):
         nudge("incidents.tasks.analyze_incident", incident_id=pk, expires=settings.AIOPS_SWEEP_INTERVAL)
+
+
+@shared_task(ignore_result=True)
+def correlate_fleet() -> None:
+    """Find what several clusters suffer from together."""
+    fleet.correlate(at=timezone.now())
 
 
 @shared_task(ignore_result=True)
