@@ -1,6 +1,7 @@
 from django.urls import path
 
 from analytics.api import figures
+from analytics.api.capacity import CapacityView
 
 urlpatterns = [
     path("analytics/summary", figures.SummaryView.as_view(), name="analytics-summary"),
@@ -9,4 +10,5 @@ urlpatterns = [
     path("analytics/trends", figures.TrendsView.as_view(), name="analytics-trends"),
     path("analytics/top-resources", figures.TopResourcesView.as_view(), name="analytics-top-resources"),
     path("analytics/remediation-stats", figures.RemediationStatsView.as_view(), name="analytics-remediation-stats"),
+    path("analytics/capacity", CapacityView.as_view(), name="analytics-capacity"),
 ]

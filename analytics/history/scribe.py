@@ -3,14 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from random import Random
 
 from aiops.api.formats import format_time
 from aiops.llm.models import LLMCall
 from analytics.history.stories import Ask, Attempt, Story
 from analytics.history.tables import Clock, Table, Value, as_json, uid
-from analytics.history.world import CLUSTERS, TEAMS, Workload
+from analytics.history.world import CLUSTERS, TEAMS
 from analytics.periods import moment_of
 from incidents.models import AIInsight, Anomaly, Incident, PostMortem, TimelineEvent
 from incidents.services.closing import BY_HAND
@@ -72,21 +71,12 @@ class Scribe:
             self.incidents, self.plans, self.approvals, self.events, self.anomalies, self.insights, self.steps, self.words,
             self.postmortems, self.calls,
         )  # fmt: skip
-        self._keys: dict[Workload, str] = {}
 
     def write(self, stories: Iterable[Story]) -> Page:
         page = Page()
         for story in stories:
             _Entry(self, page, story).write()
         return page
-
-    def key(self, workload: Workload) -> str:
-        """The digest of a workload: correlation key of incidents and target key of plans."""
-        known = self._keys.get(workload)
-        if known is None:
-            parts = (CLUSTERS[workload.cluster][0], workload.namespace, workload.kind, workload.name)
-            known = self._keys[workload] = sha256("\n".join(parts).encode()).hexdigest()
-        return known
 
     def day(self, seconds: int) -> str:
         text = self.clock(seconds)
@@ -159,7 +149,7 @@ class _Entry:
             later = (end - story.detected) * number // (story.signals + 1)
             self.add(
                 self.scribe.anomalies, incident_id=self.pk, cluster_id=self.cluster_pk, source="watcher", origin=WATCHER,
-                signal_type=symptom.signal, condition=symptom.condition, fingerprint=f"{story.number:056x}{number:08x}",
+                signal_type=symptom.signal, condition=symptom.condition, fingerprint=f"{int(self.pk):056x}{number:08x}",
                 namespace=story.workload.namespace, resource_kind=story.workload.kind, resource_name=story.workload.name,
                 object_kind="Pod", object_name=f"{story.workload.name}-{number}", description=symptom.description,
                 severity=story.severity, weight=str(story.risk), first_seen_at=self.at(story.event + later),
@@ -198,7 +188,7 @@ class _Entry:
             self.scribe.plans, id=pk, **self._resource(name, attempt.created, last), incident_id=self.pk,
             cluster_id=self.cluster_pk, runbook_id=str(self.scribe.runbooks[symptom.runbook]), runbook_name=symptom.runbook,
             attempt=str(number), strategy=f"{symptom.action} with {symptom.runbook}", state=attempt.state,
-            approval_required="1" if attempt.ask else "0", target_key=self.scribe.key(story.workload),
+            approval_required="1" if attempt.ask else "0", target_key=story.workload.key,
             target_kind=story.workload.kind, target_name=story.workload.name, actions_digest=f"{number:064x}",
             started_at=self.at(attempt.started), actions_completed_at=self.at(attempt.done),
             completed_at=self.at(attempt.ended), result=self._result(attempt),
@@ -304,7 +294,7 @@ class _Entry:
         contained = story.state == S.CONTAINED
         self.add(
             self.scribe.incidents, id=self.pk, **self._resource(self.name, story.detected, story.latest, self._annotations()),
-            cluster_id=self.cluster_pk, cluster_name=self.cluster, correlation_key=self.scribe.key(story.workload),
+            cluster_id=self.cluster_pk, cluster_name=self.cluster, correlation_key=story.workload.key,
             correlation_id=f"corr-{int(self.pk):06x}", state=story.state, severity=story.severity,
             risk_score=str(story.risk), signal_type=symptom.signal, source="watcher", detection_source=WATCHER,
             description=symptom.description, resource_kind=story.workload.kind, resource_name=story.workload.name,

@@ -1,7 +1,7 @@
 """What happened, one incident after the other: when it began, who did what, how it ended. Times are seconds since 1970."""
 
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp
@@ -88,12 +88,16 @@ class Story:
 
 
 class Storyteller:
-    """Tells `count` incidents of the time from `since` to `until`, in the order of their detection."""
+    """Tells `count` incidents of the time from `since` to `until`, in the order of their detection.
 
-    def __init__(self, *, count: int, since: int, until: int, seed: int) -> None:
+    `taken`: keys of workloads that have an open incident already, so that theirs are all over.
+    """
+
+    def __init__(self, *, count: int, since: int, until: int, seed: int, taken: Collection[str] = ()) -> None:
         self.count, self.since, self.until = count, since, until
         self.random = Random(seed)  # noqa: S311 - an invented past, not a secret
         self.waiting = 0
+        self.taken = frozenset(taken)
         self.workloads = workloads()
         self.busy = list(accumulate(1 / (rank + 4) for rank in range(len(self.workloads))))
         self.common = list(accumulate(symptom.weight for symptom in SYMPTOMS))
@@ -132,7 +136,7 @@ class Storyteller:
         """The newest incidents of different workloads are not over: number -> (state, state of the plan)."""
         wanted = min(OPEN_MOST, max(OPEN_LEAST, int(self.count * OPEN_SHARE)), self.count)
         found: dict[int, tuple[str, str | None]] = {}
-        seen = set()
+        seen = {rank for rank, workload in enumerate(self.workloads) if workload.key in self.taken}
         for number in range(self.count - 1, -1, -1):
             if len(found) == wanted:
                 break

@@ -1,6 +1,8 @@
 """The fleet that the invented past happened to, and what goes wrong in it."""
 
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 
 CLUSTERS = (
     ("harbor-eu", "eu-central-1", "production", "critical"),
@@ -73,6 +75,16 @@ class Workload:
     namespace: str
     kind: str
     name: str
+
+    @property
+    def key(self) -> str:
+        """The digest that is the correlation key of its incidents and the target key of their plans."""
+        return _digest(CLUSTERS[self.cluster][0], self.namespace, self.kind, self.name)
+
+
+@cache
+def _digest(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()
 
 
 def workloads() -> list[Workload]:

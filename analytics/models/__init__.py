@@ -13,6 +13,7 @@ from analytics.models.rollups import (
     WorkloadRollup,
 )
 from analytics.models.schedules import ReportKind, ReportSchedule
+from analytics.models.usage import Usage
 
 __all__ = [
     "ALL",
@@ -26,5 +27,6 @@ __all__ = [
     "ReportKind",
     "ReportSchedule",
     "Rollup",
+    "Usage",
     "WorkloadRollup",
 ]

@@ -14,11 +14,12 @@ from django.db import DatabaseError, connection, models, transaction
 from aiops.encryption import encrypt
 from aiops.sequences.models import DailySequence
 from analytics import bulk
-from analytics.history import objectives
+from analytics.history import objectives, usage
 from analytics.history.scribe import Numbers, Page, Scribe
 from analytics.history.stories import Story, Storyteller
 from analytics.history.world import CLUSTERS, FREE_RUNBOOK, RUNBOOK_CATEGORY, SYMPTOMS
-from analytics.periods import seconds_of
+from analytics.models import Usage
+from analytics.periods import HOUR, seconds_of
 from analytics.services import rollups
 from federation.models import Cluster, Phase
 from incidents.models import Incident
@@ -27,6 +28,7 @@ from runbooks.states import PlanState
 from slos.models import SLO
 
 CHUNK = 10_000  # incidents held in memory at a time
+PART = 2_000  # rows of usage per statement
 PER_INCIDENT = 2  # plans, and approvals, at most
 KUBECONFIG = "apiVersion: v1\nkind: Config\n"  # names no server: these clusters are history
 
@@ -49,7 +51,11 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
     Roll-ups are right when it returns.
     """
     teller = Storyteller(
-        count=order.incidents, since=seconds_of(order.since), until=seconds_of(order.until), seed=order.seed
+        count=order.incidents,
+        since=seconds_of(order.since),
+        until=seconds_of(order.until),
+        seed=order.seed,
+        taken=set(Incident.objects.open().values_list("correlation_key", flat=True)),
     )
     with transaction.atomic():
         _without_triggers()
@@ -63,6 +69,7 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
         _remember_numbers(scribe.numbers)
         _note_use(used, order.until)
         counts += _objectives(order)
+        counts += _usage(order)
     _analyze(counts)
     rollups.rebuild()
     return counts
@@ -182,6 +189,18 @@ def _objectives(order: Order) -> Counter[str]:
             model._default_manager.bulk_create(rows, batch_size=1_000)
             counts[model._meta.db_table] += len(rows)
     return counts
+
+
+def _usage(order: Order) -> Counter[str]:
+    since, until = seconds_of(order.since) // HOUR, seconds_of(order.until) // HOUR
+    rows = usage.rows(since=since, until=until, seed=order.seed)
+    total = sum(len(Usage.objects.bulk_create(part, ignore_conflicts=True)) for part in _parts(rows))
+    return Counter({Usage._meta.db_table: total})
+
+
+def _parts(rows: Iterator[Usage]) -> Iterator[list[Usage]]:
+    while part := list(islice(rows, PART)):
+        yield part
 
 
 # --- names and keys --------------------------------------------------------------------------------------------------------
