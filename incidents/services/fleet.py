@@ -38,7 +38,7 @@ def correlate(*, at: datetime) -> int:
 
 
 def _candidates(at: datetime) -> list[Candidate]:
-    rows = (
+    recent = (
         Incident.objects.filter(cluster__isnull=False)
         # of those that are over only what may have been the beginning of a cascade
         .filter(~Q(state=IncidentState.RESOLVED) | Q(cluster__environment="staging"))
@@ -49,7 +49,7 @@ def _candidates(at: datetime) -> list[Candidate]:
             "resource_name", "started_at", "state",
         )
     )[:LIMIT]  # fmt: skip
-    rows = list(rows)
+    rows = list(recent)
     images = _images([row[0] for row in rows])
     return [
         Candidate(*row[:8], images=images.get(row[0], frozenset()), is_open=row[8] != IncidentState.RESOLVED)
@@ -100,10 +100,8 @@ def _write(group: Group, row: FleetCorrelation | None, members: set[int], at: da
             opened_at=at,
         )
     row.members.set(members)
-    incidents = list(
-        Incident.objects.filter(pk__in=members).select_related("cluster").order_by("pk").select_for_update(of=("self",))
-    )
-    row.clusters = sorted({one.cluster_name or str(one.cluster) for one in incidents})
+    incidents = list(Incident.objects.filter(pk__in=members).order_by("pk").select_for_update())
+    row.clusters = sorted({one.cluster_name for one in incidents})
     row.first = min(incidents, key=lambda one: (one.detected_at, one.pk))
     if group.elevated and not row.elevated:
         row.kind = group.kind

@@ -33,7 +33,7 @@ class TestSpread:
         row = FleetCorrelation.objects.get()
         assert (row.first, row.clusters, row.elevated) == (members[0], ["a", "b", "c"], True)
         raised = Incident.objects.get(cluster=None)
-        assert (raised.severity, raised.resource_name, raised.cluster_name) == ("critical", "checkout", "fleet")
+        assert (raised.severity, raised.resource_name, raised.state) == ("critical", "checkout", "Detected")
         for member in members:
             member.refresh_from_db()
             assert (member.severity, member.correlation_id) == ("critical", row.correlation_id)
