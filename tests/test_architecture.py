@@ -56,10 +56,10 @@ NAMES = {name for name, _ in MODULES}
 @pytest.mark.parametrize(("name", "tree"), MODULES, ids=[name for name, _ in MODULES])
 class TestImports:
     def test_point_down(self, name: str, tree: ast.Module) -> None:
-        app = name.split(".")[0]
+        app = name.partition(".")[0]
         outer = app != "aiops" and part(name) == "outer"
         for target in imports(tree):
-            other = target.split(".")[0]
+            other = target.partition(".")[0]
             if other == app or other not in LAYERS:
                 continue
             assert outer or LAYERS[other] < LAYERS[app], f"{name} imports {target}"
@@ -72,16 +72,16 @@ class TestImports:
             assert pieces[0] not in LAYERS or pieces[0] == "aiops" or not set(pieces) & OUTER, f"{name} imports {target}"
 
     def test_follow_the_order_inside_the_app(self, name: str, tree: ast.Module) -> None:
-        app = name.split(".")[0]
+        app = name.partition(".")[0]
         if app == "aiops":
             return
         for target in imports(tree):
-            if target.split(".")[0] == app and target in NAMES and target != name:
+            if target.partition(".")[0] == app and target in NAMES and target != name:
                 assert ORDER.index(part(target)) <= ORDER.index(part(name)), f"{name} imports {target}"
 
     def test_vendor_packages_stay_behind_their_clients(self, name: str, tree: ast.Module) -> None:
         for target in imports(tree):
-            allowed = VENDORS.get(target.split(".")[0])
+            allowed = VENDORS.get(target.partition(".")[0])
             assert not allowed or any(name.startswith(place) for place in allowed), f"{name} imports {target}"
 
 
