@@ -9,6 +9,7 @@ from aiops.api.formats import format_time
 from aiops.audit import services as audit
 from aiops.notifications import services as notifications
 from aiops.sequences.services import next_name
+from federation import tiers
 from federation.models import AUTOMATION_RANK, Automation, Tier
 from incidents.models import TimelineEvent
 from runbooks import approval_rules
@@ -40,7 +41,7 @@ def _own_reasons(plan: RemediationPlan, findings: Findings, at: datetime) -> lis
     runbook = plan.runbook
     if runbook is None or runbook.approval_required or not runbook.automated:
         reasons.append("the runbook asks for approval")
-    level = plan.cluster.automation if plan.cluster else Automation.OFF
+    level = tiers.automation(plan.cluster.automation, plan.cluster.tier) if plan.cluster else Automation.OFF
     if AUTOMATION_RANK.get(level, 0) < AUTOMATION_RANK[Automation.AUTO]:
         reasons.append(f"the automation level is {level}")
     if findings.is_risky:

@@ -14,7 +14,9 @@ from django.db.models import Q
 from aiops import quantities
 from aiops.clients.errors import NotFound
 from aiops.clients.kubernetes import KubernetesClient
+from federation import tiers
 from federation.models import Cluster
+from federation.services import connectivity
 from incidents.models import Incident
 from incidents.services import timeline
 from runbooks import policy
@@ -90,13 +92,13 @@ def stopped(cluster: Cluster) -> tuple[str, ...]:
 def _database_facts(circumstances: Circumstances) -> Facts:
     plan = circumstances.plan
     # read again: the level may have been lowered since the plan was loaded
-    automation = Cluster.objects.values_list("automation", flat=True).get(pk=circumstances.cluster.pk)
+    level, tier = Cluster.objects.values_list("automation", "tier").get(pk=circumstances.cluster.pk)
     facts = Facts(
-        automation=automation,
+        automation=tiers.automation(level, tier),
         target=circumstances.target,
         started_by_person=circumstances.started_by_person,
         approved=circumstances.approved,
-        stopped=stopped(circumstances.cluster),
+        stopped=stopped(circumstances.cluster) + connectivity.frozen(at=circumstances.at),
     )
     if plan is None:
         return facts

@@ -16,6 +16,7 @@ from aiops.audit.actor import Actor
 from aiops.clients.errors import ClientUnavailable
 from aiops.errors import Conflict, LostRace, Missing
 from aiops.nudges import nudge
+from federation import tiers
 from federation.models import Cluster
 from incidents.models import Incident, TimelineEvent
 from incidents.services import timeline
@@ -205,7 +206,7 @@ def _take_slot(plan: RemediationPlan) -> bool:
         # whoever wants a slot locks the cluster's row, so that two cannot take the last one
         cluster = Cluster.objects.select_for_update().get(pk=plan.cluster.pk)
         working = RemediationPlan.objects.filter(cluster=cluster, verification__slot=True).exclude(state__in=TERMINAL)
-        if working.exclude(pk=row.pk).count() >= cluster.max_concurrent_remediations:
+        if working.exclude(pk=row.pk).count() >= tiers.concurrent(cluster.max_concurrent_remediations, cluster.tier):
             return False
         row.change(verification=row.verification | {SLOT: True})
     return True

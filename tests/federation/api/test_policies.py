@@ -9,6 +9,7 @@ from aiops.notifications.models import Channel, Notification
 from tests.conftest import NOON
 
 pytestmark = pytest.mark.django_db
+SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 WINDOW = {"startsAt": "2027-04-12T11:00:00Z", "endsAt": "2027-04-12T13:00:00Z"}
 
 
@@ -28,7 +29,7 @@ KINDS = [
     ),
     Kind(
         "/notification-channels", "NotificationChannel", "notification-channel",
-        {"type": "webhook", "config": {"url": "https://example.com/hook"}, "secrets": {"secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}},
+        {"type": "webhook", "config": {"url": "https://example.com/hook"}, "secrets": {"secret": SECRET}},
         {"enabled": False},
     ),
     Kind(
@@ -123,7 +124,7 @@ class TestSecrets:
     def test_come_back_masked(self, admin):
         answer = admin.post(
             "/notification-channels",
-            self.BODY | {"secrets": {"secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}},
+            self.BODY | {"secrets": {"secret": SECRET}},
         )
 
         assert answer.json()["spec"]["secrets"] == {"secret": "********"}
@@ -132,7 +133,7 @@ class TestSecrets:
     def test_sent_back_masked_stay_as_they_are(self, admin):
         admin.post(
             "/notification-channels",
-            self.BODY | {"secrets": {"secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}},
+            self.BODY | {"secrets": {"secret": SECRET}},
         )
         stored = bytes(Channel.objects.get(name="one").secrets)
 
