@@ -54,7 +54,9 @@ def prometheus(hours: int) -> Iterator[str]:
         server = subprocess.Popen(
             [
                 "prometheus", f"--config.file={path / 'prometheus.yml'}", f"--storage.tsdb.path={path / 'data'}",
-                "--storage.tsdb.retention.time=10y", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
+                "--storage.tsdb.retention.time=10y", "--storage.tsdb.min-block-duration=2h",
+                "--storage.tsdb.max-block-duration=2h",  # no compaction beside the measurement
+                f"--web.listen-address=127.0.0.1:{port}", "--log.level=error",
             ]
         )  # fmt: skip
         try:
