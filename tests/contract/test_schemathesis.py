@@ -45,7 +45,7 @@ CHECKS = [
 ]
 # each example is a request; what fails is reported as it is, since shrinking costs hundreds of requests
 BOUNDED = settings(
-    max_examples=8,
+    max_examples=4,
     derandomize=True,
     database=None,
     deadline=None,
