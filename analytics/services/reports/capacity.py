@@ -1,6 +1,7 @@
 from analytics.families import WORKLOADS
 from analytics.models import ReportKind
 from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
+from analytics.services.figures import capacity
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from analytics.services.reports.base import SHOWN, TOP, filters, percent
@@ -23,8 +24,8 @@ BOTTLENECK = 3  # incidents of one resource in the span
 
 
 def build(question: Question) -> Report:
-    clusters = _clusters(question)
-    pressure = _pressure(question)
+    clusters, forecasts, pressure = _clusters(question), _forecasts(question), _pressure(question)
+    urgencies = forecasts.column("urgency")
     return Report(
         kind=ReportKind.CAPACITY,
         title="Capacity",
@@ -34,12 +35,15 @@ def build(question: Question) -> Report:
         filters=filters(question),
         figures=[
             Figure("clusters", "Clusters", len(clusters.rows)),
+            Figure("urgent", "Full within a week", urgencies.count(capacity.URGENT)),
+            Figure("plan", "Full within a month", urgencies.count(capacity.PLAN)),
             Figure("resources", "Resources under pressure", pressure.total),
             Figure("bottlenecks", "Bottlenecks", sum(1 for row in pressure.rows if row[-1])),
         ],
-        tables=[clusters, pressure],
-        charts=[_chart(pressure), _pods(clusters)],
+        tables=[clusters, forecasts, pressure],
+        charts=[_soonest(forecasts), _chart(pressure), _pods(clusters)],
         notes=[
+            "Forecasts come from usage samples: a robust trend after the weekly pattern was taken out.",
             f"Under pressure: incidents with {', '.join(sorted(SIGNALS))}.",
             f"A bottleneck had {BOTTLENECK} such incidents or more in the period.",
         ],
@@ -65,6 +69,38 @@ def _clusters(question: Question) -> Table:
     return Table("clusters", "Clusters now", columns, rows)
 
 
+def _forecasts(question: Question) -> Table:
+    rows: list[Row] = []
+    for item in capacity.forecasts(question)[:SHOWN]:
+        about, used, ahead = item["Resource"], item["UsagePercentage"], item["Forecast"]
+        resource = f"{about['Kind']}/{about['Name']}"
+        rows.append(
+            (
+                resource,
+                about["Namespace"],
+                item["Urgency"],
+                used["CPU"],
+                used["Memory"],
+                item["Trend"]["Direction"],
+                ahead["CPUExhaustionDate"],
+                ahead["MemoryExhaustionDate"],
+                item["Recommendation"],
+            )
+        )
+    columns = [
+        Column("resource", "Resource"),
+        Column("namespace", "Namespace"),
+        Column("urgency", "Urgency"),
+        Column("cpu", "CPU used", Unit.PERCENT),
+        Column("memory", "Memory used", Unit.PERCENT),
+        Column("direction", "Trend"),
+        Column("cpuFullAt", "CPU full", Unit.TIME),
+        Column("memoryFullAt", "Memory full", Unit.TIME),
+        Column("recommendation", "Recommendation"),
+    ]
+    return Table("forecasts", "What runs full, and when", columns, rows)
+
+
 def _pressure(question: Question) -> Table:
     reader = Reader(WORKLOADS, question.span, question.where)
     found: dict[tuple[str, str, str, str], dict[str, int]] = {}
@@ -88,6 +124,18 @@ def _pressure(question: Question) -> Table:
         Column("bottleneck", "Bottleneck"),
     ]
     return Table("pressure", "Resources under pressure", columns, rows, total=len(found))
+
+
+def _soonest(forecasts: Table) -> Chart:
+    """Memory runs full more suddenly than CPU, so it is what the chart shows."""
+    used = [
+        (float(str(value)), str(name))
+        for name, value in zip(forecasts.column("resource"), forecasts.column("memory"), strict=True)
+        if value is not None
+    ]
+    used.sort(key=lambda one: (-one[0], one[1]))
+    labels, values = [name for _, name in used[:10]], [value for value, _ in used[:10]]
+    return Chart("Memory used, of the limit", ChartKind.RANKING, labels, [Series("used", values)], Unit.PERCENT)
 
 
 def _chart(pressure: Table) -> Chart:

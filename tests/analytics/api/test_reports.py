@@ -9,7 +9,8 @@ import pytest
 
 from aiops.apikeys.roles import Role
 from aiops.notifications.models import Channel, Notification
-from analytics.models import ReportKind, ReportSchedule
+from analytics.models import ReportKind, ReportSchedule, Usage
+from analytics.periods import bucket_start, seconds_of
 from slos.models import SLO, DailyHistory
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_cluster, make_incident, make_plan, make_step
@@ -230,6 +231,20 @@ class TestCapacity:
         [row] = table(found, "pressure")
         assert (row["resource"], row["symptoms"], row["incidents"]) == ("Deployment/cart", "oom_kill", 3)
         assert table(found, "clusters")[0]["podsUsed"] == 75.0
+
+    def test_shows_how_full_things_are(self, viewer: Api) -> None:
+        make_cluster(name="east")
+        for day in range(5):
+            Usage.objects.create(
+                grain=24, start=bucket_start(seconds_of(NOON - timedelta(days=day)) // 3600, 24), cluster="east",
+                namespace="shop", kind="Deployment", name="cart", samples=2, cpu_sum=200, cpu_max=100, cpu_limit=1000,
+                memory_sum=2 * (80 - day) * 2**20, memory_max=90 * 2**20, memory_limit=100 * 2**20,
+            )  # fmt: skip
+
+        [row] = table(report(viewer, "capacity"), "forecasts")
+
+        assert (row["resource"], row["cpu"], row["memory"]) == ("Deployment/cart", 10.0, 80.0)
+        assert b"Deployment/cart" in viewer.get("/reports/capacity", format="html").content
 
 
 class TestNoise:
