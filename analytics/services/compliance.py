@@ -22,6 +22,12 @@ from slos.models import ClockKind, ClockState, SLAClock
 NANOSECONDS = 1_000_000_000
 SHOWN = 100  # rows of evidence of a kind
 SHORT_LOG = 2_000  # records; a log that nobody has verified yet is verified at once when it is no longer than that
+# building the query for a measure costs more than reading it, so only these are asked for
+COUNTED = (
+    "total", *(state.lower() for state in IncidentState.values), "attempts", "detect_sum", "detect_count", "resolve_sum",
+    "resolve_count", "detection_sum", "acknowledge_sum", "acknowledge_count", "sla_broken",
+    *(f"{kind.value}_broken" for kind in ClockKind),
+)  # fmt: skip
 
 Members = dict[str, Any]
 
@@ -29,7 +35,7 @@ Members = dict[str, Any]
 def report(question: Question) -> Members:
     """The member `spec`, names and units as the contract has them."""
     incidents = Reader(INCIDENTS, question.span, question.where)
-    sums = incidents.total(*INCIDENTS.measures)
+    sums = incidents.total(*COUNTED)
     approvals = Reader(APPROVALS, question.span, question.where).total(*APPROVALS.measures)
     return {
         "Period": {"Start": question.since, "End": question.until},
