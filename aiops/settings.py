@@ -249,6 +249,7 @@ _patient = max(_sweep, 5.0)  # for what is due by the minute, so that a demo in 
 CELERY_BEAT_SCHEDULE = {
     "poll-due-clusters": _every("incidents.tasks.poll_due_clusters", min(_sweep, float(AIOPS_POLL_INTERVAL))),
     "check-due-clusters": _every("federation.tasks.check_due_clusters", _patient),
+    "read-kubeconfigs": _every("federation.tasks.read_kubeconfigs", 10.0),
     "forget-health-samples": _every("federation.tasks.forget_old_samples", 3600.0),
     "sweep-incidents": _every("incidents.tasks.sweep", _sweep),
     "correlate-fleet": _every("incidents.tasks.correlate_fleet", _sweep),

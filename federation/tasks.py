@@ -1,11 +1,13 @@
 """Doors from the queue to the services. Every message is only a nudge: a check is due until somebody has made it."""
 
 import time
+from pathlib import Path
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
-from federation.services import health
+from federation.services import folder, health
 
 BUDGET = 25.0  # seconds of one round; what is left is due at the next one
 
@@ -21,3 +23,10 @@ def check_due_clusters() -> None:
 @shared_task(ignore_result=True)
 def forget_old_samples() -> None:
     health.forget_old_samples(at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def read_kubeconfigs() -> None:
+    """Register new kubeconfigs of the folder and rotate changed ones."""
+    if settings.AIOPS_KUBECONFIG_DIR:
+        folder.sync(folder=Path(settings.AIOPS_KUBECONFIG_DIR), at=timezone.now())
