@@ -14,8 +14,9 @@ from aiops.clients import kubeconfig as kubeconfigs
 from aiops.console.actors import actor_of
 from aiops.console.watched import Watched
 from aiops.errors import Invalid
-from federation import services
-from federation.models import Cluster
+from federation import maintenance, services
+from federation.models import Cluster, HealthSample, MaintenanceWindow
+from federation.services import windows
 
 ATTRIBUTES = (
     "display_name", "region", "provider", "environment", "tier", "automation", "max_concurrent_remediations",
@@ -66,6 +67,7 @@ class ClusterAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = (
         "name",
         "phase",
+        "health",
         "automation",
         "tier",
         "environment",
@@ -74,11 +76,12 @@ class ClusterAdmin(ModelAdmin):  # type: ignore[misc]
         "last_heartbeat_at",
         "poll_error",
     )
-    list_filter = ("phase", "automation", "tier", "environment")
+    list_filter = ("phase", "health", "automation", "tier", "environment")
     search_fields = ("name", "display_name", "server")
     show_full_result_count = False
     readonly_fields = (
-        "server", "phase", "kubernetes_version", "nodes", "namespace_count", "pod_count", "last_heartbeat_at", "last_polled_at",
+        "server", "phase", "health", "health_since", "check_error", "latency_ms", "certificate_expires_at",
+        "credentials_expire_at", "kubernetes_version", "nodes", "namespace_count", "pod_count", "last_heartbeat_at", "last_polled_at",
         "next_poll_at", "poll_failures", "poll_error", "coverage_gaps",
     )  # fmt: skip
     fieldsets = (
@@ -123,3 +126,49 @@ class ClusterAdmin(ModelAdmin):  # type: ignore[misc]
             lambda row, actor, at: services.unregister(cluster=row, actor=actor, at=at),
             "unregistered",
         )
+
+
+@admin.register(HealthSample)
+class HealthSampleAdmin(Watched):
+    list_display = ("at", "cluster", "health", "latency_ms", "error_class")
+    list_filter = ("health", "error_class")
+    list_select_related = ("cluster",)
+
+
+class MaintenanceWindowForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = MaintenanceWindow
+        fields = (
+            "name", "description", "enabled", "suppress", "starts_at", "ends_at", "rrule", "timezone", "clusters",
+            "environments", "tiers", "namespaces", "match_labels",
+        )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if self.errors:
+            return cleaned
+        try:
+            maintenance.check(
+                MaintenanceWindow(**{name: cleaned[name] for name in self.Meta.fields if name in cleaned})
+            )
+        except Invalid as refusal:
+            for member, reasons in refusal.fields.items():
+                self.add_error(None, f"{member}: {' '.join(reasons)}")
+        return cleaned
+
+
+@admin.register(MaintenanceWindow)
+class MaintenanceWindowAdmin(ModelAdmin):  # type: ignore[misc]
+    form = MaintenanceWindowForm
+    list_display = ("name", "enabled", "suppress", "starts_at", "ends_at", "rrule")
+    search_fields = ("name", "description")
+
+    def save_model(self, request: HttpRequest, obj: MaintenanceWindow, form: Any, change: bool) -> None:
+        windows.save(window=obj, actor=actor_of(request), at=timezone.now())
+
+    def delete_model(self, request: HttpRequest, obj: MaintenanceWindow) -> None:
+        windows.remove(window=obj, actor=actor_of(request), at=timezone.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[MaintenanceWindow]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)

@@ -1,0 +1,135 @@
+"""Five clusters in three tiers, of which one dies, one is slow and one lies; two observers, of which one is killed."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import partial
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from aiops.apikeys import services as apikeys
+from aiops.apikeys.roles import Role
+from aiops.audit.actor import SYSTEM
+from aiops.health.models import Lease
+from aiops.simulator.embedded import SimulatedCluster
+from federation import services as federation
+from federation.models import Cluster
+from incidents.models import FleetCorrelation, Incident
+from tests.processes import Stack, eventually, running
+
+pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
+
+# name -> tier, environment
+FLEET = {
+    "alpha": ("critical", "prod"),
+    "bravo": ("standard", "prod"),
+    "charlie": ("standard", "staging"),
+    "slow": ("non-critical", "dev"),
+    "liar": ("non-critical", "dev"),
+}
+INTERVAL = 1  # seconds between two health checks
+SICK = ("alpha", "bravo", "charlie")
+
+
+@pytest.fixture
+def clusters() -> Iterator[dict[str, SimulatedCluster]]:
+    with ExitStack() as running_ones:
+        found = {name: running_ones.enter_context(SimulatedCluster(speed=30)) for name in FLEET}
+        for name, one in found.items():
+            tier, environment = FLEET[name]
+            federation.register(
+                name=name, kubeconfig=one.kubeconfig, tier=tier, environment=environment, automation="observe",
+                health_check_interval_seconds=INTERVAL, actor=SYSTEM, at=timezone.now(),
+            )  # fmt: skip
+        found["slow"].hang("/readyz", 2.5)
+        found["liar"].garbage("pods", count=None)
+        found["liar"].fail_next(2, status=429, match="nodes")
+        found["liar"].fail_next(2, status=410, match="deployments")
+        yield found
+
+
+@pytest.fixture
+def stack(clusters, tmp_path) -> Iterator[Stack]:
+    with running(tmp_path, AIOPS_DETECTION_GRACE="1", CHATCLI_API_RATE_LIMIT_VIEWER="100000") as stack:
+        stack.start_worker(concurrency=4)
+        stack.start_beat()
+        yield stack
+
+
+def is_connected(name: str) -> bool:
+    return health_of(name) == "Connected"
+
+
+def health_of(name: str) -> str:
+    return Cluster.objects.get(name=name).health
+
+
+def test_fleet_is_seen_as_it_is_and_one_cause_is_one_incident(clusters, stack):
+    _, key = apikeys.create(role=Role.VIEWER, at=timezone.now())
+    api = httpx.Client(base_url=f"{stack.start_web()}/api/v1", headers={"X-API-Key": key}, timeout=20)
+
+    # the same release breaks the same workload in three clusters
+    for name in SICK:
+        eventually(partial(is_connected, name), or_say=f"{name} is connected")
+        clusters[name].break_workload("shop", "catalog", "image-pull")
+    eventually(lambda: FleetCorrelation.objects.filter(elevated=True), within=90, or_say="the spread is seen")
+    eventually(lambda: Incident.objects.filter(cluster=None, severity="critical"), or_say="the fleet incident")
+    members = Incident.objects.filter(cluster__name__in=SICK, resource_name="catalog")
+    assert set(members.values_list("severity", flat=True)) == {"critical"}
+
+    # one is slow, which is no failure, and one lies, which is one
+    eventually(lambda: health_of("slow") == "Degraded", or_say="the slow one is degraded")
+    eventually(lambda: health_of("liar") == "Unreachable", within=90, or_say="the liar is not believed")
+    liar = Cluster.objects.get(name="liar")
+    assert (liar.phase, liar.coverage_gaps) == ("Error", [])
+
+    # one dies
+    clusters["bravo"].drop_connections(count=None)
+    eventually(lambda: health_of("bravo") == "Unreachable", within=60, or_say="the dead one is unreachable")
+    assert Cluster.objects.get(name="bravo").phase == "Disconnected"
+    bravo = members.get(cluster__name="bravo")
+    assert bravo.state != "Resolved"  # what is not seen is unknown, not well
+
+    status = api.get("/clusters/global-status").json()["status"]
+    counts = status["clusters"]
+    assert counts["total"] == counts["healthy"] + counts["degraded"] + counts["unreachable"] == 5
+    assert counts["unreachable"] >= 2
+    assert status["overall"] == "degraded"
+    listed = {item["name"]: item for item in api.get("/federation/clusters").json()["items"]}
+    assert (listed["alpha"]["connected"], listed["bravo"]["connected"]) == (True, False)
+    item = api.get("/federation/correlations").json()["items"][0]
+    assert (item["elevated"], set(item["correlatedClusters"].split(","))) == (True, set(SICK))
+
+    # and comes back
+    clusters["bravo"].clear_faults()
+    Cluster.objects.filter(name="bravo").update(next_check_at=timezone.now())
+    eventually(lambda: health_of("bravo") == "Connected", within=90, or_say="it is connected again")
+
+
+def test_another_observer_takes_over_within_fifteen_seconds(clusters, stack):
+    first = stack.start_observer()
+    eventually(lambda: holders() == set(FLEET) and len(set(of_leases().values())) == 1, within=40)
+    stack.start_observer()
+    eventually(lambda: len(set(of_leases().values())) == 2, within=40, or_say="they share the clusters")
+    victim = max(set(of_leases().values()), key=lambda holder: f":{first.popen.pid}:" in holder)
+
+    first.kill()
+    died = timezone.now()
+    eventually(
+        lambda: holders() == set(FLEET) and victim not in of_leases().values(), within=20, or_say="the other takes all"
+    )
+
+    assert timezone.now() - died < timedelta(seconds=15)
+
+
+def of_leases() -> dict[str, str]:
+    """Holder by lease, of the leases that are alive."""
+    rows = Lease.objects.filter(name__startswith="observer:", expires_at__gt=timezone.now())
+    return dict(rows.values_list("name", "holder"))
+
+
+def holders() -> set[str]:
+    keys = [int(name.partition(":")[2]) for name in of_leases()]
+    return set(Cluster.objects.filter(pk__in=keys).values_list("name", flat=True))
