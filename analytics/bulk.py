@@ -14,8 +14,9 @@ def insert(model: type[models.Model], names: Sequence[str], rows: Iterable[Seque
 
     JSON values are given as text. Nothing is validated and no signal is sent.
     """
-    columns = [model._meta.get_field(name).column for name in names]
-    quoted = ", ".join(connection.ops.quote_name(column) for column in columns if column)
+    by_name = {field.name: str(field.column) for field in model._meta.concrete_fields}
+    columns = [by_name[name] for name in names]
+    quoted = ", ".join(map(connection.ops.quote_name, columns))
     table = connection.ops.quote_name(model._meta.db_table)
     if connection.vendor == "postgresql":
         return _copy(f"COPY {table} ({quoted}) FROM STDIN", rows)

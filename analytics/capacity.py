@@ -45,11 +45,15 @@ class Exhaustion:
 
 
 @lru_cache(maxsize=4_096)
-def fit(points: tuple[Point, ...]) -> Line | None:
-    """The line through points in order of time; None below three of them."""
-    if len(points) < LEAST:
+def fit(points: tuple[Point, ...], since: float = 0.0) -> Line | None:
+    """The line through the points from day `since` on; None below three of them.
+
+    Points come in order of time. The older ones only help to tell the weekly pattern.
+    """
+    recent = [point for point in _without_weeks(points) if point[0] >= since] if points else []
+    if len(recent) < LEAST:
         return None
-    thinned = _thinned(_without_weeks(points))
+    thinned = _thinned(recent)
     slope, low, high = _theil_sen(thinned)
     return Line(slope, low, high, _level(thinned, slope), thinned[-1][0], _back_test(thinned))
 

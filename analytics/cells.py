@@ -43,9 +43,15 @@ def finest(cells: Cells) -> Cells:
 
 def with_totals(family: Family, cells: Cells, *, all_axes: bool) -> Cells:
     """The finest cells and their sums over all clusters and namespaces; `all_axes`: also over one of them."""
-    if not family.cubed:
-        return cells
-    masks = [(True, True), (True, False), (False, True)] if all_axes else [(True, True)]
+    masks = [
+        (over_clusters, over_namespaces)
+        for over_clusters in (True, False)
+        for over_namespaces in (True, False)
+        if (over_clusters, over_namespaces) != (False, False)
+        and (not over_clusters or "cluster" in family.summed)
+        and (not over_namespaces or "namespace" in family.summed)
+        and (all_axes or over_clusters == over_namespaces)
+    ]
 
     def sums() -> Iterator[tuple[Key, Cell]]:
         for (cluster, namespace, *rest), cell in cells.items():

@@ -77,7 +77,7 @@ class HourOf(Seconds):
         return f"({sql} / 3600)", params
 
 
-def when(condition: Q | Exists, then: Any = 1) -> Case:
+def when(condition: Combinable | Q, then: Any = 1) -> Case:
     """`then` where the condition holds, else 0."""
     return Case(When(condition, then=then), default=Value(0), output_field=BigIntegerField())
 
@@ -102,7 +102,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`cubed`: sums over all clusters and all namespaces are kept beside the finest rows.
+    """`summed`: the dimensions over which sums are kept beside the finest rows (`ALL`), each alone and together.
 
     `latest` are measures of which the greatest counts, not the sum. `hourly`: hours are kept beside days and weeks.
     """
@@ -115,7 +115,7 @@ class Family:
     measures: Mapping[str, Expression]
     latest: frozenset[str] = frozenset()
     timings: Mapping[str, Timing] = field(default_factory=dict)  # by column of the roll-up
-    cubed: bool = True
+    summed: tuple[str, ...] = ("cluster", "namespace")
     hourly: bool = True
 
     @property
@@ -240,7 +240,7 @@ WORKLOADS = Family(
         "last": Seconds(F("detected_at")),
     },
     latest=frozenset({"last"}),
-    cubed=False,
+    summed=("cluster",),
     hourly=False,  # there are about as many workloads with incidents in an hour as there are incidents
 )
 

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - all SQL here is made of the names of our own tables, columns and families
 """Database triggers that note which hours of the roll-ups a change makes outdated, in the transaction of the change.
 
 A trigger sees every change whoever makes it: services, `QuerySet.update`, the console, a bulk load, a hand at the SQL prompt.
@@ -113,7 +114,7 @@ def _hour(column: str, vendor: str) -> str:
 
 
 def _everything(note: Note, vendor: str) -> str:
-    return _append(note.families, f"SELECT DISTINCT {_hour(note.time, vendor)} AS hour FROM {note.table}")  # noqa: S608
+    return _append(note.families, f"SELECT DISTINCT {_hour(note.time, vendor)} AS hour FROM {note.table}")
 
 
 def _append(families: tuple[str, ...], hours: str) -> str:
@@ -132,7 +133,7 @@ def _hours(note: Note, changed: str, source: str, vendor: str) -> str:
     table, key = note.via
     on = f"other.id = {changed}.{key}" if key else f"other.incident_id = {changed}.id"
     tables = f"{source} JOIN {table} other ON {on}" if source else f"{table} other WHERE {on}"
-    return f"SELECT DISTINCT {_hour(f'other.{note.time}', vendor)} AS hour FROM {tables}"  # noqa: S608
+    return f"SELECT DISTINCT {_hour(f'other.{note.time}', vendor)} AS hour FROM {tables}"
 
 
 # --- PostgreSQL: one trigger per statement, over its transition tables; per row where only some columns matter ---------------

@@ -1,7 +1,7 @@
 """What happened, one incident after the other: when it began, who did what, how it ended. Times are seconds since 1970."""
 
 from bisect import bisect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import exp
@@ -116,7 +116,7 @@ class Storyteller:
                 self._leave_open(story, *ending)
             yield story
 
-    def _pick(self, cumulated: list[float]) -> int:
+    def _pick(self, cumulated: Sequence[float]) -> int:
         return bisect(cumulated, self.random.random() * cumulated[-1])
 
     def _detections(self) -> list[int]:

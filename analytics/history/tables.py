@@ -48,7 +48,7 @@ class Table:
     def __init__(self, model: type[Model], *, with_id: bool = False) -> None:
         self.model = model
         fields = [one for one in model._meta.concrete_fields if with_id or not one.primary_key]
-        self.columns = [one.column for one in fields]
+        self.columns = [str(one.column) for one in fields]
         self._defaults = [(one.attname, _default(one)) for one in fields]
         self._prepared: dict[tuple[str, ...], tuple[str, Pick]] = {}
 

@@ -17,9 +17,12 @@ MOST_DAYS = 120
 def rows(*, since: int, until: int, seed: int) -> Iterator[Usage]:
     """Unsaved rows of the whole days between two hours since 1970, the newest days if there are very many."""
     random = Random(seed)  # noqa: S311 - an invented past, not a secret
-    days = [day for day in range(-(-since // DAY) * DAY, until - DAY + 1, DAY)][-MOST_DAYS:]
+    days = list(range(-(-since // DAY) * DAY, until - DAY + 1, DAY))[-MOST_DAYS:]
     for workload in workloads():
-        cpu_limit, memory_limit = random.choice((500, 1_000, 2_000, 4_000)), random.choice((256, 512, 1_024, 4_096)) * MEBIBYTE
+        cpu_limit, memory_limit = (
+            random.choice((500, 1_000, 2_000, 4_000)),
+            random.choice((256, 512, 1_024, 4_096)) * MEBIBYTE,
+        )
         cpu, memory = random.uniform(0.15, 0.6), random.uniform(0.3, 0.6)
         growth = random.uniform(0.1, 0.4) if random.random() < GROWING else random.uniform(-0.02, 0.02)
         for number, day in enumerate(days):

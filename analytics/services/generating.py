@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -62,9 +63,9 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
         scribe = Scribe(numbers=_numbers(order), clusters=_clusters(order), runbooks=_runbooks(order), seed=order.seed)
         used: dict[str, Counter[str]] = defaultdict(Counter)
         counts: Counter[str] = Counter()
-        for chunk in _chunks(teller.tell()):
+        for chunk, page in _written(teller.tell(), scribe):
             _count_use(used, chunk)
-            counts += _insert(scribe.write(chunk), scribe)
+            counts += _insert(page, scribe)
             tell(f"{counts[Incident._meta.db_table]:,} incidents")
         _remember_numbers(scribe.numbers)
         _note_use(used, order.until)
@@ -78,6 +79,21 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
 def _chunks(stories: Iterator[Story]) -> Iterator[list[Story]]:
     while chunk := list(islice(stories, CHUNK)):
         yield chunk
+
+
+def _written(stories: Iterator[Story], scribe: Scribe) -> Iterator[tuple[list[Story], Page]]:
+    """Chunks and their rows; the next one is written down while the database takes the one before."""
+
+    def write() -> tuple[list[Story], Page] | None:
+        chunk = next(chunks, None)
+        return None if chunk is None else (chunk, scribe.write(chunk))
+
+    chunks = _chunks(stories)
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        coming = ahead.submit(write)
+        while (ready := coming.result()) is not None:
+            coming = ahead.submit(write)
+            yield ready
 
 
 def _without_triggers() -> None:
@@ -136,7 +152,7 @@ def _runbooks(order: Order) -> dict[str, int]:
     for name, category in RUNBOOK_CATEGORY.items():
         symptom = actions.get(name)
         action = symptom.action if symptom else "RotateSecret"
-        step = {
+        step: dict[str, Any] = {
             "name": "repair", "description": name, "action": action, "command": None, "timeout": "5m",
             "continueOnFailure": False, "params": {},
         }  # fmt: skip

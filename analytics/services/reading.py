@@ -161,8 +161,9 @@ class Reader:
     def _axes(self, grain: int, by: Sequence[str]) -> Q:
         """Of the kept combinations of clusters and namespaces the smallest that can answer."""
         wanted = {"cluster": self.where.clusters, "namespace": self.where.namespaces}
-        detailed = {axis: names is not None or axis in by for axis, names in wanted.items()}
-        if not self.family.cubed or (grain == Grain.HOUR and any(detailed.values())):
+        summed = self.family.summed
+        detailed = {axis: names is not None or axis in by or axis not in summed for axis, names in wanted.items()}
+        if grain == Grain.HOUR and any(detailed.values()):
             detailed = dict.fromkeys(detailed, True)
         condition = Q()
         for axis, names in wanted.items():
@@ -170,7 +171,7 @@ class Reader:
                 condition &= Q(**{axis: ALL})
             elif names is not None:
                 condition &= Q(**{f"{axis}__in": names})
-            elif self.family.cubed:
+            elif axis in summed:
                 condition &= ~Q(**{axis: ALL})
         return condition
 

@@ -14,7 +14,7 @@ from django.db.models import Max, Min
 from analytics import bulk, cells, histograms
 from analytics.cells import Cells
 from analytics.families import FAMILIES, Family
-from analytics.models import Grain, OutdatedHour
+from analytics.models import ALL, Grain, OutdatedHour
 from analytics.periods import HOUR, Span, bucket_start, seconds_of
 from analytics.services.reading import Reader
 
@@ -194,7 +194,7 @@ def _finest(family: Family, grain: int, first: int, end: int) -> Iterator[tuple[
     rows = family.rollup._default_manager.filter(grain=grain, start__gte=first, start__lt=end).order_by()
     for values in rows.values_list(*cells.columns(family)[2:]):
         key, cell = cells.from_row(family, values)
-        if cells.ALL not in key[:2]:
+        if ALL not in key[:2]:
             yield key, cell
 
 

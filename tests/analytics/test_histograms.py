@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from analytics import histograms
@@ -17,7 +19,7 @@ class TestBuckets:
     def test_follow_each_other(self) -> None:
         buckets = [histograms.bucket_of(seconds) for seconds in range(20_000)]
 
-        assert {after - before for before, after in zip(buckets, buckets[1:], strict=False)} == {0, 1}
+        assert {after - before for before, after in pairwise(buckets)} == {0, 1}
 
 
 def test_merging_equals_counting_everything_at_once() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from analytics.capacity import Exhaustion, Line, Point, direction, exhaustion, fit
 from analytics.families import WORKLOADS
 from analytics.models import Grain, Usage
-from analytics.periods import HOUR, bucket_start, moment_of
+from analytics.periods import DAY, HOUR, bucket_start, moment_of
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from incidents.models import Incident
@@ -21,6 +21,7 @@ HOURLY = 2 * 24 * HOUR  # seconds; up to this length hours are read
 URGENT, PLAN, STABLE = "urgent", "plan", "stable"
 URGENCIES = {URGENT: 7.0, PLAN: 30.0}  # days until exhaustion
 RANK = {URGENT: 0, PLAN: 1, STABLE: 2}
+PATTERN = 28 * 24  # hours before the span that are read to tell the weekly pattern
 HIGH = 80.0  # percent
 ROOM = 0.2  # more than the largest sample
 CLAIM = "PersistentVolumeClaim"  # its bytes are stored ones
@@ -76,8 +77,11 @@ class Series:
 
 def forecasts(question: Question) -> list[Members]:
     """One item per resource with samples or incidents in the span: the urgent ones first."""
-    found = _series(question)
-    for namespace, kind, name in Reader(WORKLOADS, question.span, question.where).sums("total", by=("namespace", "kind", "name")):
+    first = question.span.lower // HOUR - DAY
+    found = {thing: series for thing, series in _series(question).items() if max(series.buckets) > first}
+    for namespace, kind, name in Reader(WORKLOADS, question.span, question.where).sums(
+        "total", by=("namespace", "kind", "name")
+    ):
         found.setdefault((namespace, kind, name), Series())
     active = _active(question)
     items = [(thing, _forecast(thing, series, thing in active, question)) for thing, series in found.items()]
@@ -86,7 +90,8 @@ def forecasts(question: Question) -> list[Members]:
 
 def _series(question: Question) -> dict[Thing, Series]:
     grain = int(Grain.HOUR if question.span.length <= HOURLY + 1 else Grain.DAY)
-    first, last = bucket_start(question.span.lower // HOUR, grain), question.span.upper // HOUR
+    earlier = PATTERN if grain == Grain.DAY else 0
+    first, last = bucket_start(question.span.lower // HOUR, grain) - earlier, question.span.upper // HOUR
     rows = question.narrow(
         Usage.objects.filter(grain=grain, start__gte=first, start__lte=last, samples__gt=0),
         cluster="cluster",
@@ -109,7 +114,8 @@ def _active(question: Question) -> set[Thing]:
 
 def _forecast(thing: Thing, series: Series, is_bottleneck: bool, question: Question) -> Members:
     namespace, kind, name = thing
-    lines = {resource: fit(series.percents(resource)) for resource in ("cpu", "memory")}
+    since = question.span.lower / HOUR / 24 - 1  # the day in which the span begins counts whole
+    lines = {resource: fit(series.percents(resource), since) for resource in ("cpu", "memory")}
     ends = {resource: exhaustion(line) if line else Exhaustion(None, None, None) for resource, line in lines.items()}
     urgency = _urgency([end.days for end in ends.values() if end.days is not None])
     last = series.last
@@ -130,7 +136,7 @@ def _forecast(thing: Thing, series: Series, is_bottleneck: bool, question: Quest
         "Trend": _trend(lines),
         "Forecast": _exhaustions(lines, ends, question),
         "Quality": {
-            "Samples": len(series.buckets),
+            "Samples": sum(1 for start in series.buckets if start / 24 >= since),
             "CPUBacktestError": _error(lines["cpu"]),
             "MemoryBacktestError": _error(lines["memory"]),
         },
@@ -184,9 +190,7 @@ def _exhaustions(lines: dict[str, Line | None], ends: dict[str, Exhaustion], que
 
 
 def _recommendation(kind: str, series: Series, lines: dict[str, Line | None], ends: dict[str, Exhaustion]) -> str:
-    soonest = min(
-        ((end.days, resource) for resource, end in ends.items() if end.days is not None), default=(None, "")
-    )
+    soonest = min(((end.days, resource) for resource, end in ends.items() if end.days is not None), default=(None, ""))
     days, resource = soonest
     word = "CPU" if resource == "cpu" else "Volume" if kind == CLAIM else "Memory"
     if days is not None and days < URGENCIES[URGENT]:

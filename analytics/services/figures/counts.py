@@ -1,18 +1,33 @@
 """How many, where, and what helped (contract/api.md §9.5 to §9.7)."""
 
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any
 
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
 from analytics.metrics import success_interval
 from analytics.periods import date_of, moment_of
 from analytics.services.questions import Question
-from analytics.services.reading import Reader
+from analytics.services.reading import Reader, Sums
 from incidents.states import Severity
 
 SIGNALS = 3
 
 Members = dict[str, Any]
+Thing = tuple[str, ...]  # namespace, kind, name
+
+
+@dataclass(slots=True)
+class Ranked:
+    total: int = 0
+    last: int = 0
+    signals: Counter[str] = field(default_factory=Counter)
+
+    def add(self, signal: str, sums: Sums) -> None:
+        self.total += sums["total"]
+        self.last = max(self.last, sums["last"])
+        if signal:
+            self.signals[signal] += sums["total"]
 
 
 def trends(question: Question, *, grain: int) -> list[Members]:
@@ -31,27 +46,20 @@ def trends(question: Question, *, grain: int) -> list[Members]:
 def top_resources(question: Question, *, limit: int) -> list[Members]:
     """Those with the most incidents; ties by the newest incident, then by namespace, kind and name."""
     reader = Reader(WORKLOADS, question.span, question.where)
-    found = reader.sums("total", "last", by=("namespace", "kind", "name"))
-    ranked = sorted(found.items(), key=lambda item: (-item[1]["total"], -item[1]["last"], item[0]))[:limit]
-    names = {name for (_, _, name), _ in ranked}
-    signals: dict[tuple[str, ...], Counter[str]] = {}
-    if names:
-        among = {"name": names}
-        for (*thing, signal), sums in reader.sums(
-            "total", by=("namespace", "kind", "name", "signal"), among=among
-        ).items():
-            if signal:
-                signals.setdefault(tuple(thing), Counter())[signal] = sums["total"]
+    found: dict[Thing, Ranked] = {}
+    for (*thing, signal), sums in reader.sums("total", "last", by=("namespace", "kind", "name", "signal")).items():
+        found.setdefault(tuple(thing), Ranked()).add(signal, sums)
+    ranked = sorted(found.items(), key=lambda item: (-item[1].total, -item[1].last, item[0]))[:limit]
     return [
         {
             "kind": kind,
             "name": name,
             "namespace": namespace,
-            "incidentCount": sums["total"],
-            "lastIncident": moment_of(sums["last"]),
-            "topSignals": _most(signals.get((namespace, kind, name), Counter())),
+            "incidentCount": one.total,
+            "lastIncident": moment_of(one.last),
+            "topSignals": _most(one.signals),
         }
-        for (namespace, kind, name), sums in ranked
+        for (namespace, kind, name), one in ranked
     ]
 
 
