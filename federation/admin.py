@@ -81,8 +81,8 @@ class ClusterAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
     readonly_fields = (
         "server", "phase", "health", "health_since", "check_error", "latency_ms", "certificate_expires_at",
-        "credentials_expire_at", "kubernetes_version", "nodes", "namespace_count", "pod_count", "last_heartbeat_at", "last_polled_at",
-        "next_poll_at", "poll_failures", "poll_error", "coverage_gaps",
+        "credentials_expire_at", "kubernetes_version", "nodes", "namespace_count", "pod_count",
+        "last_heartbeat_at", "last_polled_at", "next_poll_at", "poll_failures", "poll_error", "coverage_gaps",
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("name", *ATTRIBUTES)}),

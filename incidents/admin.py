@@ -6,17 +6,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from aiops.audit import services as audit
 from aiops.audit.actor import Actor
 from aiops.console.actors import actor_of
 from aiops.console.watched import Watched, WatchedInline
-from aiops.errors import Invalid
+from aiops.errors import DomainError, Invalid
 from aiops.notifications.models import Channel
 from incidents import escalation
 from incidents.models import (
@@ -25,11 +24,12 @@ from incidents.models import (
     Decision,
     EscalationPolicy,
     EscalationRun,
+    FleetCorrelation,
     Incident,
     PostMortem,
     TimelineEvent,
 )
-from incidents.services import lifecycle, postmortems
+from incidents.services import escalation_policies, lifecycle, postmortems
 
 M = TypeVar("M", bound=Model)
 HOUR = timedelta(hours=1)
@@ -188,31 +188,21 @@ class EscalationPolicyAdmin(ModelAdmin):  # type: ignore[misc]
     search_fields = ("name",)
 
     def save_model(self, request: HttpRequest, obj: EscalationPolicy, form: Any, change: bool) -> None:
-        at = timezone.now()
-        obj.updated_at = at
-        if change:
-            obj.version += 1
-        else:
-            obj.created_at = at
-        super().save_model(request, obj, form, change)
-        self._record(request, obj, "update" if change else "create", at, fields=list(form.changed_data))
+        escalation_policies.save(policy=obj, actor=actor_of(request), at=timezone.now())
 
     def delete_model(self, request: HttpRequest, obj: EscalationPolicy) -> None:
-        self._record(request, obj, "delete", timezone.now())
-        super().delete_model(request, obj)
+        try:
+            escalation_policies.remove(policy=obj, actor=actor_of(request), at=timezone.now())
+        except DomainError as error:
+            self.message_user(request, f"{error.message}: {error.details}", messages.ERROR)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[EscalationPolicy]) -> None:
         for row in queryset:
             self.delete_model(request, row)
 
-    @staticmethod
-    def _record(request: HttpRequest, row: EscalationPolicy, verb: str, at: datetime, **details: Any) -> None:
-        record = audit.Record(
-            action=f"escalation-policy.{verb}",
-            actor=actor_of(request),
-            resource_type="Config",
-            resource=row.name,
-            event_type="config_changed",
-            details=details,
-        )
-        audit.record(record, at=at)
+
+@admin.register(FleetCorrelation)
+class FleetCorrelationAdmin(Watched):
+    list_display = ("correlation_id", "subject", "kind", "clusters", "elevated", "cascade", "opened_at", "closed_at")
+    list_filter = ("kind", "elevated", "cascade")
+    raw_id_fields = ("members",)
