@@ -15,6 +15,9 @@ from incidents.services.observing import Observer
 class Command(BaseCommand):
     help = "Follows every change in the clusters, as their API servers tell it. Several observers share the clusters."
 
+    # the checks load every view and form, a third of the memory of a process that serves none; the web process makes them
+    requires_system_checks = ()
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--most",
