@@ -22,6 +22,7 @@ from aiops.apikeys.roles import Role
 from tests.factories import (
     make_anomaly,
     make_approval,
+    make_cluster,
     make_incident,
     make_insight,
     make_plan,
@@ -68,6 +69,7 @@ def names() -> dict[str, list[str]]:
         "remediations": [make_step(plan=plan).plan.name],
         "approvals": [make_approval(plan=plan, expires_at=now + timedelta(hours=1)).name],
         "runbooks": [make_runbook().name],
+        "clusters": [make_cluster(server="http://127.0.0.1:1", last_heartbeat_at=now).name],
         "slos": [make_slo(at=now, columns=measured(at=now)).name],
         "incident-slas": [make_sla().name],
     }
@@ -93,7 +95,9 @@ def operations(document: dict[str, Any]) -> Iterator[Operation]:
     config = SchemathesisConfig(seed=1, cache=CacheConfig(enabled=False))
     for result in schemathesis.openapi.from_dict(document, config=config).get_all_operations():
         assert isinstance(result, Ok), result
-        yield result.ok()
+        # a stream is held open for longer than a request here may take; tests/federation/api/test_events.py looks at it
+        if not result.ok().path.endswith("/events"):
+            yield result.ok()
 
 
 def exercise(
