@@ -111,7 +111,9 @@ class Stack:
         )  # fmt: skip
 
     def start_beat(self, **env: str) -> Process:
-        return self._start("beat", [str(BIN / "celery"), "-A", "aiops", "beat", "--pidfile=", "--loglevel", "info"], **env)
+        return self._start(
+            "beat", [str(BIN / "celery"), "-A", "aiops", "beat", "--pidfile=", "--loglevel", "info"], **env
+        )
 
     def start_observer(self, **env: str) -> Process:
         return self._start("observer", [sys.executable, "manage.py", "observe"], **env)

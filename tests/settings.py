@@ -17,7 +17,13 @@ os.environ.setdefault("AIOPS_ALLOW_PRIVATE_ADDRESSES", "true")
 # services mode wants both; a test run is no production
 os.environ.setdefault("AIOPS_SECRET_KEY", "tests-only-not-a-secret-0123456789abcdef0123456789abcdef")
 os.environ.setdefault("AIOPS_ENCRYPTION_KEYS", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-for _name in ("KUBECONFIG", "AIOPS_KUBECONFIG", "AIOPS_LLM_BASE_URL", "CHATCLI_API_KEYS_FILE", "CHATCLI_OPERATOR_DEV_MODE"):
+for _name in (
+    "KUBECONFIG",
+    "AIOPS_KUBECONFIG",
+    "AIOPS_LLM_BASE_URL",
+    "CHATCLI_API_KEYS_FILE",
+    "CHATCLI_OPERATOR_DEV_MODE",
+):
     os.environ.pop(_name, None)
 
 from aiops.settings import *  # noqa: E402, F403  (only now: the settings read the environment when they are imported)

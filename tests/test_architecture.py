@@ -69,7 +69,9 @@ class TestImports:
             return
         for target in imports(tree):
             pieces = target.split(".")
-            assert pieces[0] not in LAYERS or pieces[0] == "aiops" or not set(pieces) & OUTER, f"{name} imports {target}"
+            assert pieces[0] not in LAYERS or pieces[0] == "aiops" or not set(pieces) & OUTER, (
+                f"{name} imports {target}"
+            )
 
     def test_follow_the_order_inside_the_app(self, name: str, tree: ast.Module) -> None:
         app = name.partition(".")[0]

@@ -95,9 +95,10 @@ def _choose(call: Call, pods: list[dict[str, Any]]) -> dict[str, Any]:
         if named is None:
             raise ActionRefused(f"Pod {name} does not belong to {call.target}")
         return named
-    if not pods:
+    staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]  # the others are going already
+    if not staying:
         raise ActionRefused(f"{call.target} has no pods")
-    return max(pods, key=_badness)
+    return max(staying, key=_badness)
 
 
 def _badness(pod: Mapping[str, Any]) -> tuple[bool, bool, int, str]:

@@ -48,7 +48,9 @@ class RemediationPlan(Resource):
     failure = models.TextField(blank=True)
     cancel_requested_by = models.CharField(max_length=253, blank=True)
     cancel_reason = models.TextField(blank=True)
-    tries = models.PositiveSmallIntegerField(default=0)  # calls in a row that the cluster did not answer; decides the back-off
+    tries = models.PositiveSmallIntegerField(
+        default=0
+    )  # calls in a row that the cluster did not answer; decides the back-off
     # when the next look is due; null: waits for a person or is finished
     due_at = models.DateTimeField(null=True, blank=True)
     # the worker that works on it; after this time another one may take over

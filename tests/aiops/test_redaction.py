@@ -21,7 +21,12 @@ class TestRedact:
 
     @pytest.mark.parametrize(
         "text",
-        ["Back-off restarting failed container", "secretName not found", "https://example.com/a?b=c", "tokens per minute: many"],
+        [
+            "Back-off restarting failed container",
+            "secretName not found",
+            "https://example.com/a?b=c",
+            "tokens per minute: many",
+        ],
     )
     def test_leaves_ordinary_text_alone(self, text: str) -> None:
         assert redact(text) == text

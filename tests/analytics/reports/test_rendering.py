@@ -57,7 +57,8 @@ class TestTexts:
         assert readable(value, unit) == text  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
-        ("value", "text"), [(None, ""), (-1.5, "-1.5"), ("=1+1", "'=1+1"), (NOON, "2027-04-12T12:00:00Z"), (False, "false")]
+        ("value", "text"),
+        [(None, ""), (-1.5, "-1.5"), ("=1+1", "'=1+1"), (NOON, "2027-04-12T12:00:00Z"), (False, "false")],
     )
     def test_plain(self, value: str | float | datetime | None, text: str) -> None:
         assert plain(value) == text
@@ -137,7 +138,8 @@ class TestCharts:
         assert "no data" in charts.svg(Chart("Nothing", ChartKind.BARS, ["a"], [Series("x", [None])]))
 
     @pytest.mark.parametrize(
-        ("highest", "found"), [(7, [0, 2, 4, 6, 8]), (0, [0, 1]), (100, [0, 25, 50, 75, 100]), (0.3, [0, 0.1, 0.2, 0.3])]
+        ("highest", "found"),
+        [(7, [0, 2, 4, 6, 8]), (0, [0, 1]), (100, [0, 25, 50, 75, 100]), (0.3, [0, 0.1, 0.2, 0.3])],
     )
     def test_ticks_are_round(self, highest: float, found: list[float]) -> None:
         assert charts.ticks(highest) == pytest.approx(found)

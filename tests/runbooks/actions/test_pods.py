@@ -2,7 +2,7 @@ import pytest
 
 from aiops.clients.kubernetes import KubernetesClient
 from runbooks.actions import ACTIONS, ActionRefused, Call, Target
-from tests.runbooks.simulated import settled
+from tests.runbooks.simulated import deployment, settled
 
 CHECKOUT = Target("Deployment", "checkout", "shop")
 
@@ -39,4 +39,13 @@ class TestDeletePod:
         settled(simulated)
 
         with pytest.raises(ActionRefused, match="last ready"):
+            self.delete.prepare(call(client))
+
+    def test_does_not_choose_a_pod_that_is_going_already(self, simulated, client):
+        settled(simulated)
+        simulated.patch("Deployment", "shop", "checkout", {"spec": {"replicas": 1}})
+
+        # at once, while the others are still on their way out, and once they are gone: the last one stays
+        with pytest.raises(ActionRefused, match="last ready"):
+            simulated.wait_for(lambda c: deployment(c)["status"].get("replicas") == 1)
             self.delete.prepare(call(client))

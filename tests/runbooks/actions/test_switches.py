@@ -6,7 +6,7 @@ from aiops.simulator.embedded import SimulatedCluster
 from aiops.simulator.scenarios import image
 from aiops.simulator.workloads import job
 from runbooks.actions import ACTIONS, ActionRefused, Call, Target
-from tests.runbooks.simulated import settled
+from tests.runbooks.simulated import insisting, settled
 
 CHECKOUT = Target("Deployment", "checkout", "shop")
 
@@ -74,9 +74,9 @@ class TestSuspension:
         call = Call(client, Target("Job", "report", "shop"), {}, "plan-1", "key-1")
         suspend, resume = ACTIONS["SuspendJob"], ACTIONS["ResumeJob"]
 
-        suspend.execute(call, suspend.prepare(call))
+        insisting(lambda: suspend.execute(call, suspend.prepare(call)))
         suspended = simulated.get("Job", "shop", "report")["spec"]["suspend"]
-        resume.execute(call, resume.prepare(call))
+        insisting(lambda: resume.execute(call, resume.prepare(call)))
 
         assert (suspended, simulated.get("Job", "shop", "report")["spec"]["suspend"]) == (True, False)
 
