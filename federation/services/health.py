@@ -21,7 +21,6 @@ from federation.health import Origin, Standing
 from federation.models import Cluster, Health, HealthSample, Phase
 from federation.probing import Probe, classify, has_answered, probe
 from federation.services import connections
-from federation.signals import cluster_changed
 
 THREADS = 32  # of a round; with a tenth of 500 clusters hanging for five seconds each, eight would do
 BATCH = 200
@@ -141,8 +140,6 @@ def note(
     phase_was = row.phase
     for column, value in changes.items():
         setattr(cluster, column, value)
-    if now.health != was.health or phase_was != cluster.phase:
-        cluster_changed.send(sender=Cluster, cluster=cluster)
     _tell(cluster, phase_was, error, actor, at)
 
 

@@ -22,7 +22,6 @@ from aiops.states import change
 from federation.models import Automation, Cluster, Tier
 from federation.services import connections
 from federation.services.connections import IN_CLUSTER
-from federation.signals import cluster_changed
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,251}[a-z0-9])?")
 RESERVED = frozenset({"global-status"})  # X9.8: a path of the API
@@ -102,7 +101,6 @@ def update(*, cluster: Cluster, kubeconfig: str | None, actor: Actor, at: dateti
     if changed or "kubeconfig" in columns:
         change(cluster, **columns, updated_at=at)
         _record("cluster.update", cluster, actor=actor, at=at, details=details)
-        cluster_changed.send(sender=Cluster, cluster=cluster)
     return cluster
 
 
@@ -185,7 +183,6 @@ def _write(cluster: Cluster, columns: dict[str, Any], *, is_new: bool) -> None:
     for column, value in columns.items():
         setattr(cluster, column, value)
     cluster.save(force_insert=True)
-    cluster_changed.send(sender=Cluster, cluster=cluster)
 
 
 def checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
