@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from datetime import timedelta
 from itertools import accumulate
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def slo_of(scenario, url="http://127.0.0.1:9090", **indicator):
     return make_slo(name=scenario, target=99, indicator=events | indicator, alerting={"burnRateThresholds": RULES})
 
 
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "good-and-total": {"indicator": EVENTS},
     "bad-and-total": {
@@ -173,7 +174,7 @@ class TestVerdicts:
 
     @staticmethod
     def _ours():
-        found = {}
+        found: dict[str, set[str]] = {}
         for name, window in BurnAlert.objects.filter(cleared_at__isnull=True).values_list("slo__name", "window"):
             found.setdefault(name, set()).add(window)
         return found
