@@ -27,7 +27,7 @@ run: install  ## the whole platform on port 8090; without KUBECONFIG with a simu
 	@honcho start $(PROCESSES) || [ $$? -eq 130 ]  # 130: Ctrl-C
 
 test: install-dev  ## the whole test suite
-	@pytest -n auto $(ARGS)
+	@pytest -n 4 --dist worksteal $(ARGS)  # most of the long tests wait for processes, not for the processor
 
 check: lint types migrations openapi  ## everything CI checks besides the tests
 
