@@ -84,11 +84,15 @@ class TestAdvance:
         assert plan.state == "RolledBack"
         assert "still firing" in plan.result
 
-    def test_a_cluster_that_nobody_looked_at_since_proves_nothing(self, row):
+    def test_a_cluster_that_nobody_looked_at_since_proves_nothing(self, simulated, row):
         runbook("RestartDeployment")
         driver = planned(row)
 
         driver.until("Verifying")
+        settled(simulated)
+        simulated.wait_for(
+            lambda c: sum(pod["metadata"]["name"].startswith("checkout-") for pod in c.list("Pod", "shop")) == 3
+        )
         for _ in range(5):
             driver.step()
 
