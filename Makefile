@@ -12,9 +12,9 @@ run: export AIOPS_DETECTION_GRACE ?= 5
 run: export AIOPS_VERIFY_SOAK ?= 6
 run: export AIOPS_VERIFY_INTERVAL ?= 2
 run: export AIOPS_RETRY_BACKOFF ?= 5
-PROCESSES := web worker beat observer simulator
+PROCESSES := web worker beat simulator
 else
-PROCESSES := web worker beat observer
+PROCESSES := web worker beat
 endif
 
 .PHONY: help run test check lint types migrations openapi bench clean
