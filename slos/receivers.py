@@ -7,7 +7,6 @@ from django.dispatch import receiver
 from aiops.nudges import nudge
 from incidents.models import Incident
 from incidents.signals import incident_acknowledged, incident_opened, incident_resolved
-from slos.models import LIVE, SLAClock
 
 
 @receiver(incident_opened)
@@ -17,5 +16,5 @@ def start_clocks_on_open(sender: type[Incident], incident: Incident, **kwargs: A
 
 @receiver([incident_acknowledged, incident_resolved])
 def settle_clocks_on_answer(sender: type[Incident], incident: Incident, **kwargs: Any) -> None:
-    if SLAClock.objects.filter(incident=incident, state__in=LIVE).exists():
-        nudge("slos.tasks.settle_clocks", incident_id=incident.pk)
+    # without asking for clocks first: a storm that ends resolves hundreds of incidents in one transaction
+    nudge("slos.tasks.settle_clocks", incident_id=incident.pk)

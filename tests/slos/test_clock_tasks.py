@@ -38,7 +38,7 @@ def test_a_new_incident_asks_for_its_clocks(nudged):
     assert sent == [("slos.tasks.start_clocks", {"incident_id": incident.pk})]
 
 
-def test_an_acknowledgement_asks_to_settle_clocks_that_run(nudged):
+def test_an_acknowledgement_asks_to_settle_the_clocks(nudged):
     make_sla()
     incident = make_incident(acknowledged_at=timezone.now())
     tasks.start_clocks(incident_id=incident.pk)
@@ -46,12 +46,6 @@ def test_an_acknowledgement_asks_to_settle_clocks_that_run(nudged):
     sent = nudged(lambda: incident_acknowledged.send(type(incident), incident=incident))
 
     assert sent == [("slos.tasks.settle_clocks", {"incident_id": incident.pk})]
-
-
-def test_an_acknowledgement_without_a_clock_asks_for_nothing(nudged):
-    incident = make_incident(acknowledged_at=timezone.now())
-
-    assert nudged(lambda: incident_acknowledged.send(type(incident), incident=incident)) == []
 
 
 def test_the_sweep_starts_and_judges():
