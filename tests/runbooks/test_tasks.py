@@ -43,7 +43,8 @@ def test_a_resolved_incident_asks_its_plans_to_stop(nudged):
 
     sent = nudged(lambda: incident_resolved.send(type(plan.incident), incident=plan.incident))
 
-    assert sent == [("runbooks.tasks.advance_plan", {"plan_id": plan.pk})]
+    ours = [message for message in sent if message[0].startswith("runbooks.")]  # SLA clocks are asked to stop as well
+    assert ours == [("runbooks.tasks.advance_plan", {"plan_id": plan.pk})]
 
 
 def test_the_sweep_finds_what_is_due(nudged):
