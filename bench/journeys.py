@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from aiops.simulator import workloads
 from aiops.simulator.embedded import SimulatedCluster
@@ -73,9 +74,11 @@ def prepare(clusters: list[SimulatedCluster], rollouts: int, round_number: int) 
             max_concurrent_remediations=5, actor=SYSTEM, at=timezone.now(),
         )  # fmt: skip
     for cluster in clusters:
-        cluster.wait_for(
-            lambda c: all(item["status"].get("availableReplicas") == 2 for item in c.list("Deployment")), timeout=60
-        )
+        cluster.wait_for(lambda c: all(map(_is_available, c.list("Deployment"))), timeout=60)
+
+
+def _is_available(deployment: dict[str, Any]) -> bool:
+    return bool(deployment.get("status", {}).get("availableReplicas") == deployment["spec"]["replicas"])
 
 
 def measure(count: int, rollouts: int, workers: int) -> float:
