@@ -12,9 +12,9 @@ run: export AIOPS_DETECTION_GRACE ?= 5
 run: export AIOPS_VERIFY_SOAK ?= 6
 run: export AIOPS_VERIFY_INTERVAL ?= 2
 run: export AIOPS_RETRY_BACKOFF ?= 5
-PROCESSES := web worker beat simulator
+PROCESSES := web worker beat observer simulator
 else
-PROCESSES := web worker beat
+PROCESSES := web worker beat observer
 endif
 
 .PHONY: help run test check lint types migrations openapi bench clean
@@ -24,7 +24,7 @@ help:  ## this list
 
 run: install  ## the whole platform on port 8090; without KUBECONFIG with a simulated cluster
 	@python manage.py bootstrap
-	@honcho start $(PROCESSES) || [ $$? -eq 130 ]  # 130: Ctrl-C
+	@MALLOC_ARENA_MAX=$${MALLOC_ARENA_MAX:-2} python manage.py start $(PROCESSES) || [ $$? -eq 130 ]  # 130: Ctrl-C
 
 test: install-dev  ## the whole test suite
 	@pytest -n 4 --dist worksteal $(ARGS)  # most of the long tests wait for processes, not for the processor
