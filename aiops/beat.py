@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 NAME = "beat"
 LASTS = timedelta(seconds=30)
+SHORTEST = (
+    0.01  # seconds between two ticks; Celery asks for no pause at all in the last moments before something is due
+)
 LOOK_EVERY = 5.0  # seconds between two renewals, or two looks of one that stands by
 
 
@@ -66,7 +69,7 @@ class LeasedScheduler(DatabaseScheduler):  # type: ignore[misc]
             # whoever was active before has moved the times of last runs
             self._initial_read = True
             self._heap = None
-        return min(float(super().tick(*args, **kwargs)), LOOK_EVERY)
+        return min(max(float(super().tick(*args, **kwargs)), SHORTEST), LOOK_EVERY)
 
     def schedule_changed(self) -> bool:
         """Asked several times per tick: every few seconds is soon enough for what an operator edits."""

@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
@@ -64,7 +64,9 @@ class Mirror:
     Safe for many threads that write and one that judges.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wake: Callable[[], object] = lambda: None) -> None:
+        """`wake` is called when something is to be judged earlier than was known before."""
+        self._wake = wake
         self._lock = threading.Lock()
         self._objects: dict[str, dict[Key, bytes]] = defaultdict(dict)
         self._due: dict[str, tuple[float, int]] = {}  # namespace -> when to judge it, follow-ups so far
@@ -120,6 +122,11 @@ class Mirror:
                 found.append((namespace, self._changed.pop(namespace, None)))
             return found
 
+    def next_due(self) -> float | None:
+        """When something is to be judged next; None when nothing is."""
+        with self._lock:
+            return min((max(when, self._rest.get(name, 0)) for name, (when, _) in self._due.items()), default=None)
+
     def judged(self, namespace: str, *, took: float, now: float) -> None:
         with self._lock:
             self._rest[namespace] = now + took * (SHARE - 1)
@@ -149,8 +156,10 @@ class Mirror:
 
     def _touch(self, namespace: str, now: float) -> None:
         self._changed.setdefault(namespace, now)
-        when, number = self._due.get(namespace, (now + DEBOUNCE, 0))
-        self._due[namespace] = (min(when, now + DEBOUNCE), 0 if number else number)
+        when, _ = self._due.get(namespace, (float("inf"), 0))
+        self._due[namespace] = (min(when, now + DEBOUNCE), 0)
+        if now + DEBOUNCE < when:
+            self._wake()
 
     @staticmethod
     def _make_room(objects: dict[Key, bytes]) -> None:

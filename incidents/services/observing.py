@@ -56,9 +56,9 @@ OBJECTS = Gauge("aiops_observer_objects", "Objects that this observer keeps")
 class Watched:
     """One cluster under observation: its watches and its mirror."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, wake: Callable[[], object] = lambda: None) -> None:
         self.cluster = cluster
-        self.mirror = Mirror()
+        self.mirror = Mirror(wake)
         self.known: dict[str, float] = {}  # fingerprint -> when it was handed on
         self._stopped = threading.Event()
         self._live: set[str] = set()
@@ -174,6 +174,7 @@ class Observer:
         self.holder, self.most, self.stopped = holder, most, stopped
         self._watched: dict[str, Watched] = {}  # by the name of the lease
         self._lock = threading.Lock()
+        self._wake = threading.Event()
 
     def run(self) -> None:
         judging = threading.Thread(target=self._judge, name="judge", daemon=True)
@@ -183,6 +184,7 @@ class Observer:
             self.stopped.wait(LOOK_EVERY)
         for name in list(self._watched):
             self._let_go(name)
+        self._wake.set()
         judging.join(timeout=10)
         _guarded(self._resign)
 
@@ -225,13 +227,13 @@ class Observer:
         if not leases.hold(name=name, holder=self.holder, lasts=LASTS, at=timezone.now()):
             return
         try:
-            watched = Watched(cluster)
+            watched = Watched(cluster, self._wake.set)
         except ClientError as error:
             logger.warning("cluster_not_observed", cluster=cluster.name, error=error.message)
             return
-        watched.start()
         with self._lock:
             self._watched[name] = watched
+        watched.start()
         logger.info("cluster_observed", cluster=cluster.name)
 
     def _let_go(self, name: str) -> None:
@@ -249,15 +251,14 @@ class Observer:
 
     def _judge(self) -> None:
         while not self.stopped.is_set():
+            self._wake.clear()
             with self._lock:
                 everyone = list(self._watched.values())
-            busy = False
             for watched in everyone:
                 for namespace, changed in watched.mirror.due(clock()):
-                    busy = True
                     _guarded(partial(self._judge_one, watched, namespace, changed))
-            if not busy:
-                self.stopped.wait(0.05)
+            dues = [due for watched in everyone if (due := watched.mirror.next_due()) is not None]
+            self._wake.wait(min(max(min(dues, default=float("inf")) - clock(), 0.0), LOOK_EVERY))
 
     def _judge_one(self, watched: Watched, namespace: str, changed: float | None) -> None:
         began = clock()
