@@ -26,6 +26,7 @@ from incidents.services import history, lifecycle, postmortems
 from runbooks.api.serializers.remediations import PlanDocument, RemediationDocument, remediation_document
 from runbooks.models import RemediationPlan
 from runbooks.services import planning
+from slos.services import attribution
 
 
 class IncidentViewSet(Lists, Reads, ResourceViewSet):
@@ -42,7 +43,8 @@ class IncidentViewSet(Lists, Reads, ResourceViewSet):
 
     def render_document(self, row: Incident) -> Rendered:
         newest = AIInsight.objects.filter(incident=row).order_by("-attempt").first()
-        return shapes.IncidentDocument.render(row, now=self.now, insight=newest)
+        burned = attribution.of_incident(incident=row)
+        return shapes.IncidentDocument.render(row, now=self.now, insight=newest, burned=burned)
 
     # people's actions
 

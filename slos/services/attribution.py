@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from incidents.models import Incident
 from slos import objectives
+from slos.figures import MINUTE_DIGITS, VALUE_DIGITS
 from slos.models import SLO, Attribution
 from slos.services.history import Written
 from slos.slices import MINUTE, Slice, Sums, seconds
@@ -17,6 +18,8 @@ from slos.windows import Window
 
 DAY = 86_400
 MOST = 1_000  # rows per statement
+MOST_SHOWN = 100  # incidents of an SLO, SLOs of an incident
+SHARE_DIGITS = 6
 
 
 def write(
@@ -94,18 +97,23 @@ def of_slo(*, slo: SLO, since: datetime) -> list[dict[str, Any]]:
     return [
         {
             "incident": name,
-            "minutes": minutes,
-            "share": minutes / slo.budget_total if slo.budget_total else None,
+            "minutes": round(minutes, MINUTE_DIGITS),
+            "share": round(minutes / slo.budget_total, SHARE_DIGITS) if slo.budget_total else None,
         }
-        for name, minutes in sums[:100]
+        for name, minutes in sums[:MOST_SHOWN]
     ]
 
 
 def of_incident(*, incident: Incident) -> list[dict[str, Any]]:
-    """The budgets that the incident burned, the worst first: `{slo, namespace, minutes, share}`."""
+    """The budgets that the incident burned, the worst first: `{slo, namespace, minutes, percent}`. One query."""
     rows = Attribution.objects.filter(incident=incident).order_by()
     sums = rows.values_list("slo__name", "slo__namespace", "slo__budget_total").annotate(minutes=Sum("minutes"))
     return [
-        {"slo": name, "namespace": namespace, "minutes": minutes, "share": minutes / total if total else None}
-        for name, namespace, total, minutes in sums.order_by("-minutes", "slo__name")[:100]
+        {
+            "slo": name,
+            "namespace": namespace,
+            "minutes": round(minutes, MINUTE_DIGITS),
+            "percent": round(100 * minutes / total, VALUE_DIGITS) if total else None,
+        }
+        for name, namespace, total, minutes in sums.order_by("-minutes", "slo__name", "slo__namespace")[:MOST_SHOWN]
     ]

@@ -181,8 +181,17 @@ class AnalysisResult(Shape):
         return str(row.recommendations[0]) if row.recommendations else ""
 
 
+class BurnedBudget(Shape):
+    """How much of the error budget of an SLO the incident spent. `percent` is null for a budget of nothing."""
+
+    slo = TextField()
+    namespace = TextField()
+    minutes = NumberField(min_value=0)
+    percent = NumberField(min_value=0, allow_null=True)
+
+
 class IncidentStatus(Attention):
-    # context: `now`, and `insight`, the newest one or None
+    # context: `now`, `insight`, the newest one or None, and `burned`, as `attribution.of_incident` says it
 
     state = EnumField(IncidentState)
     riskScore = IntegerField(min_value=0, max_value=100)
@@ -202,11 +211,16 @@ class IncidentStatus(Attention):
     remediationAttempts = IntegerField()
     maxRemediationAttempts = IntegerField()
     resolution = NullableText()
+    budgetBurned = Method()
 
     @extend_schema_field(AnalysisResult(allow_null=True))
     def get_analysisResult(self, row: Row) -> Rendered | None:
         insight = self.context["insight"]
         return None if insight is None else AnalysisResult.render(insight)
+
+    @extend_schema_field(BurnedBudget(many=True))
+    def get_budgetBurned(self, row: Row) -> list[Rendered]:
+        return BurnedBudget.render_all(self.context["burned"])
 
 
 class IncidentDocument(ObjectSerializer):

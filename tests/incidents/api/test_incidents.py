@@ -10,6 +10,7 @@ from incidents.models import Decision, Incident, PostMortem
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_cluster, make_incident, make_insight, make_plan, make_runbook, make_step
 from tests.incidents.api.conftest import Api, api_of
+from tests.slos.factories import make_slo
 
 pytestmark = pytest.mark.django_db
 ACTIONS: dict[str, dict[str, Any]] = {
@@ -136,11 +137,26 @@ class TestRetrieve:
 
         assert viewer.get("/incidents/a").json()["status"]["analysisResult"]["rootCause"] == "second"
 
-    def test_costs_two_queries(self, viewer: Api, django_assert_num_queries: Any) -> None:
+    def test_shows_the_budgets_it_burned(self, viewer: Api) -> None:
+        incident = make_incident(name="a")
+        quick, slow = make_slo(name="quick"), make_slo(name="slow", columns={"budget_total": 40})
+        for slo, day, minutes in ((quick, 0, 1), (slow, 0, 6), (slow, 1, 4)):
+            slo.attributions.create(
+                incident=incident, day=(NOON - timedelta(days=day)).date(), bad=60, minutes=minutes, updated_at=NOON
+            )
+
+        burned = viewer.get("/incidents/a").json()["status"]["budgetBurned"]
+
+        assert burned == [
+            {"slo": "slow", "namespace": "default", "minutes": 10.0, "percent": 25.0},
+            {"slo": "quick", "namespace": "default", "minutes": 1.0, "percent": None},  # not evaluated yet
+        ]
+
+    def test_costs_three_queries(self, viewer: Api, django_assert_num_queries: Any) -> None:
         make_incident(name="a")
         viewer.get("/incidents/a")
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             viewer.get("/incidents/a")
 
     def test_unknown(self, viewer: Api) -> None:

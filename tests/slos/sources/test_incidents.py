@@ -137,10 +137,12 @@ class TestAttribution:
         slo = look(slo_row())
 
         assert attribution.of_slo(slo=slo, since=NOON - 30 * DAY) == [
-            {"incident": long.name, "minutes": pytest.approx(10), "share": pytest.approx(10 / 43.2)},
-            {"incident": short.name, "minutes": pytest.approx(5), "share": pytest.approx(5 / 43.2)},
+            {"incident": long.name, "minutes": pytest.approx(10), "share": pytest.approx(10 / 43.2, abs=1e-6)},
+            {"incident": short.name, "minutes": pytest.approx(5), "share": pytest.approx(5 / 43.2, abs=1e-6)},
         ]
-        assert attribution.of_incident(incident=short)[0]["slo"] == slo.name
+        assert attribution.of_incident(incident=short) == [
+            {"slo": slo.name, "namespace": "shop", "minutes": 5.0, "percent": pytest.approx(5 / 0.432, abs=1e-4)}
+        ]
 
     def test_shares_what_overlaps(self) -> None:
         down(NOON - DAY, 10)
