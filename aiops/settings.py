@@ -61,6 +61,9 @@ AIOPS_SWEEP_INTERVAL = env_int("AIOPS_SWEEP_INTERVAL", 5, minimum=1)  # seconds 
 AIOPS_RETRY_BACKOFF = env_int(
     "AIOPS_RETRY_BACKOFF", 30
 )  # seconds before the second attempt, doubled for each further one
+AIOPS_CANARY_SOAK = env_int(
+    "AIOPS_CANARY_SOAK", 600
+)  # seconds that the other prod clusters wait once a plan helped in the first one
 AIOPS_PLAN_LEASE = env_int(
     "AIOPS_PLAN_LEASE", 180, minimum=5
 )  # seconds after which another worker takes over the plan of a worker that died

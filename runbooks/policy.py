@@ -3,13 +3,14 @@
 Judged for every action, in planning and again immediately before it is carried out, also after an approval:
 
 * automation level: off and observe change nothing; suggest only what a person started; approve only what a person approved
+* tier of the cluster: as many approvals as it asks for, by severity and for changes of nodes (`federation/tiers.py`)
 * kill switch, everywhere or of the cluster
 * protected namespaces, and the annotation `aiops.io/remediation: disabled` on the workload or its namespace
 * replicas: at least 1 unless it is containment, at most twice as many as now and 50, never above an autoscaler's maximum
 * resources: at most twice of now and 8 GiB or 4 cores, not below half of now, no more than the largest node offers
 * disruption: no budget that is used up, at most a quarter of the pods (one is always allowed), never the last ready pod
 * nodes: one at a time, at most a tenth of them cordoned by us, no control plane, not the last one that takes pods
-* rate: 3 plans per resource and 10 per namespace in an hour
+* rate: 3 plans per resource and 10 per namespace in an hour, and 3 changes of nodes per cluster that nobody approved
 * an action set that failed on this incident is not tried again
 
 An empty answer means yes.
@@ -22,6 +23,7 @@ from fnmatch import fnmatchcase
 
 from aiops import quantities
 from federation.models import AUTOMATION_RANK, Automation
+from federation.tiers import Consent
 from runbooks.actions import Effect, Target
 
 OPT_OUT = "aiops.io/remediation"
@@ -51,6 +53,7 @@ class Limits:
     nodes_share: Decimal = Decimal("0.10")
     plans_per_resource: int = 3  # in an hour
     plans_per_namespace: int = 10  # in an hour
+    node_plans: int = 3  # in a cluster in an hour, without a person's consent
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Facts:
     automation: str
     target: Target
     started_by_person: bool = False
-    approved: bool = False
+    approvers: int = 0  # people who agreed to exactly these actions
+    consent: Consent = field(default_factory=Consent)
     stopped: tuple[str, ...] = ()  # reasons of the switches in force
     opted_out: tuple[str, ...] = ()  # objects with the annotation
     ready_pods: frozenset[str] = frozenset()
@@ -92,6 +96,7 @@ class Facts:
     nodes: tuple[Node, ...] = ()
     plans_of_resource: int = 0  # started in the last hour, this one not counted
     plans_of_namespace: int = 0
+    node_plans: int = 0  # of the cluster, started in the last hour, this one not counted
     failed_before: bool = False
 
 
@@ -110,8 +115,13 @@ def _automation(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusa
         yield Refusal("automation", f"the automation level of the cluster is {facts.automation}", final=True)
     elif level < AUTOMATION_RANK[Automation.APPROVE] and not facts.started_by_person:
         yield Refusal("automation", f"at level {facts.automation} a person starts a plan", final=True)
-    elif level < AUTOMATION_RANK[Automation.AUTO] and not facts.approved:
+    elif level < AUTOMATION_RANK[Automation.AUTO] and not facts.approvers:
         yield Refusal("automation", f"at level {facts.automation} a person approves a plan", final=True)
+
+
+def _tier(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
+    if facts.approvers < facts.consent.approvers:
+        yield Refusal("tier", f"{facts.consent}; {facts.approvers} given", final=True)
 
 
 def _kill_switch(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
@@ -208,6 +218,12 @@ def _rate(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
         yield Refusal("rate", f"{facts.plans_of_resource} plans for {facts.target} in the last hour", final=True)
     if facts.plans_of_namespace >= limits.plans_per_namespace:
         yield Refusal("rate", f"{facts.plans_of_namespace} plans in the namespace in the last hour", final=True)
+    if acts_on_node(effect, facts.target) and facts.node_plans >= limits.node_plans and not facts.approvers:
+        yield Refusal("rate", f"{facts.node_plans} plans changed nodes of the cluster in the last hour", final=True)
+
+
+def acts_on_node(effect: Effect, target: Target) -> bool:
+    return bool(effect.cordons) or target.kind == "Node"
 
 
 def _repetition(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusal]:
@@ -217,6 +233,7 @@ def _repetition(effect: Effect, facts: Facts, limits: Limits) -> Iterator[Refusa
 
 GUARDS: Sequence[Guard] = (
     _automation,
+    _tier,
     _kill_switch,
     _protected_namespace,
     _opt_out,

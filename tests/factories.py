@@ -23,6 +23,7 @@ def make_cluster(**overrides: Any) -> Cluster:
     values: dict[str, Any] = {
         "name": f"cluster-{number}",
         "automation": "auto",
+        "tier": "non-critical",  # where nobody has to be asked
         "kubeconfig": encrypt("apiVersion: v1\nkind: Config\n"),
         "kubeconfig_digest": _digest(number),
         "server": "https://192.0.2.1:6443",

@@ -77,6 +77,9 @@ NAMES_ONLY = frozenset(LATER.split())
 ACTION_TYPES = frozenset(ACTIONS) - {"Annotate", "Label"} | NAMES_ONLY
 
 
+NODE_ACTIONS = frozenset({"CordonNode", "UncordonNode", "DrainNode", "CordonAndDeleteDaemonSetPod"})
+
+
 def validate(action_type: str, params: Mapping[str, str]) -> dict[str, list[str]]:
     """Complaints per parameter. A type that has no executor takes any parameters."""
     action = ACTIONS.get(action_type)
@@ -86,6 +89,7 @@ def validate(action_type: str, params: Mapping[str, str]) -> dict[str, list[str]
 __all__ = [
     "ACTIONS",
     "ACTION_TYPES",
+    "NODE_ACTIONS",
     "Action",
     "ActionRefused",
     "Call",

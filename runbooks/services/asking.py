@@ -10,12 +10,12 @@ from aiops.audit import services as audit
 from aiops.notifications import services as notifications
 from aiops.sequences.services import next_name
 from federation import tiers
-from federation.models import AUTOMATION_RANK, Automation, Tier
+from federation.models import AUTOMATION_RANK, Automation
 from incidents.models import TimelineEvent
 from runbooks import approval_rules
 from runbooks.approval_rules import Demand
 from runbooks.models import ApprovalPolicy, ApprovalRequest, PlanStep, RemediationPlan
-from runbooks.services import telling
+from runbooks.services import envelope, telling
 from runbooks.services.preflight import Findings
 from runbooks.signals import approval_requested
 from runbooks.states import PlanState, StepState
@@ -25,15 +25,39 @@ REMINDERS = (50, 90)  # percent of the time to answer
 
 
 def demand(plan: RemediationPlan, findings: Findings, at: datetime) -> Demand:
-    """Who has to agree: the strictest of runbook, automation level, risk and approval policies."""
+    """Who has to agree: the strictest of tier, runbook, automation level, risk and approval policies.
+
+    A policy may ask for more than the tier of the cluster does, never for less.
+    """
     reasons = _own_reasons(plan, findings, at)
     policies = list(ApprovalPolicy.objects.filter(enabled=True).order_by("-priority", "name"))
     asked = approval_rules.demand(policies, _facts(plan)) or Demand("auto", "no approval policy")
     if asked.mode == "auto" and reasons:
         asked = replace(asked, mode="manual", why="; ".join(reasons))
-    if plan.cluster is not None and plan.cluster.tier == Tier.CRITICAL:
+    asked = _bounded(asked, _consent(plan, at))
+    if plan.cluster is not None and tiers.policy(plan.cluster.tier).ceiling == Automation.APPROVE:
         asked = replace(asked, required_role="admin")
     return asked
+
+
+def _bounded(asked: Demand, consent: tiers.Consent) -> Demand:
+    """The demand, raised to what the tier asks for at least; `why` names whatever made a person be asked."""
+    if asked.mode == "block" or not consent.approvers:
+        return asked
+    approvers = max(consent.approvers, 0 if asked.mode == "auto" else asked.required_approvers)
+    why = str(consent) if asked.mode == "auto" else f"{asked.why}; {consent}"
+    return replace(asked, mode="quorum" if approvers > 1 else "manual", required_approvers=approvers, why=why)
+
+
+def _consent(plan: RemediationPlan, at: datetime) -> tiers.Consent:
+    """What the tier asks for. Changes of nodes that need no person do so only a few times an hour."""
+    if plan.cluster is None:
+        return tiers.Consent()
+    is_on_node, most = envelope.on_node(plan), envelope.limits().node_plans
+    consent = tiers.consent(plan.cluster.tier, severity=plan.incident.severity, on_node=is_on_node)
+    if is_on_node and not consent.approvers and (number := envelope.node_plans(plan, at)) >= most:
+        return tiers.Consent(1, (f"{number} plans changed nodes of the cluster in the last hour",))
+    return consent
 
 
 def _own_reasons(plan: RemediationPlan, findings: Findings, at: datetime) -> list[str]:

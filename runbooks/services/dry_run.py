@@ -127,7 +127,7 @@ class _Trial:
     def _refusals(self, client: KubernetesClient, change: Change) -> list[str]:
         assert self.cluster is not None
         circumstances = envelope.Circumstances(
-            cluster=self.cluster, target=self.target, at=self.at, started_by_person=True, approved=True
+            cluster=self.cluster, target=self.target, at=self.at, started_by_person=True, approvers=envelope.ENOUGH
         )
         return [
             str(refusal) for refusal in envelope.refusals(client=client, change=change, circumstances=circumstances)

@@ -20,7 +20,7 @@ from federation.services import connectivity
 from incidents.models import Incident
 from incidents.services import timeline
 from runbooks import policy
-from runbooks.actions import Change, Target
+from runbooks.actions import NODE_ACTIONS, Change, Target
 from runbooks.actions.base import PLAN, annotation, listed, read
 from runbooks.actions.selectors import is_finished, is_ready, matches, pods_of
 from runbooks.models import AutomationSwitch, RemediationPlan
@@ -28,18 +28,19 @@ from runbooks.policy import Budget, Facts, Limits, Node, Refusal
 from runbooks.states import PlanState
 
 HOUR = timedelta(hours=1)
+ENOUGH = 1_000  # approvers, of whoever only wants to know what would be refused even then
 CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Who wants the change, on what. A dry run passes `started_by_person` and `approved` as they would be then."""
+    """Who wants the change, on what. A dry run passes `started_by_person` and `approvers` as they would be then."""
 
     cluster: Cluster
     target: Target
     at: datetime
     started_by_person: bool = False
-    approved: bool = False
+    approvers: int = 0  # people who agreed to it
     plan: RemediationPlan | None = None
 
 
@@ -97,11 +98,13 @@ def _database_facts(circumstances: Circumstances) -> Facts:
         automation=tiers.automation(level, tier),
         target=circumstances.target,
         started_by_person=circumstances.started_by_person,
-        approved=circumstances.approved,
+        approvers=circumstances.approvers,
         stopped=stopped(circumstances.cluster) + connectivity.frozen(at=circumstances.at),
     )
     if plan is None:
         return facts
+    acts_on_node = on_node(plan)
+    severity = Incident.objects.values_list("severity", flat=True).get(pk=plan.incident_id)
     recent = RemediationPlan.objects.filter(cluster=circumstances.cluster, started_at__gt=circumstances.at - HOUR)
     recent = recent.exclude(pk=plan.pk)
     failed = RemediationPlan.objects.filter(
@@ -112,12 +115,27 @@ def _database_facts(circumstances: Circumstances) -> Facts:
     )
     return replace(
         facts,
+        # as it is now: an incident may have become graver since somebody agreed
+        consent=tiers.consent(tier, severity=severity, on_node=acts_on_node),
+        node_plans=node_plans(plan, circumstances.at) if acts_on_node else 0,
         plans_of_resource=recent.filter(target_key=plan.target_key).count(),
         plans_of_namespace=recent.filter(namespace=plan.namespace).count(),
         # a person who starts it again has seen that it failed; and what a person stopped has not failed
         failed_before=not circumstances.started_by_person
         and failed.filter(cancel_requested_by="").exclude(pk=plan.pk).exists(),
     )
+
+
+def on_node(plan: RemediationPlan) -> bool:
+    """Whether it acts on a node, its own target or that of a workload."""
+    return plan.target_kind == "Node" or plan.steps.filter(action_type__in=NODE_ACTIONS).exists()
+
+
+def node_plans(plan: RemediationPlan, at: datetime) -> int:
+    """How many other plans changed nodes of its cluster within the last hour."""
+    recent = RemediationPlan.objects.filter(cluster=plan.cluster_id, started_at__gt=at - HOUR).exclude(pk=plan.pk)
+    changes_nodes = Q(target_kind="Node") | Q(steps__action_type__in=NODE_ACTIONS)
+    return recent.filter(changes_nodes).order_by().values("pk").distinct().count()
 
 
 def _add_cluster_facts(client: KubernetesClient, change: Change, facts: Facts) -> Facts:

@@ -17,7 +17,6 @@ from aiops.clients.errors import ClientUnavailable
 from aiops.errors import Conflict, LostRace, Missing
 from aiops.nudges import nudge
 from federation import tiers
-from federation.models import Cluster
 from incidents.models import Incident, TimelineEvent
 from incidents.services import timeline
 from incidents.states import IncidentState
@@ -31,6 +30,7 @@ from runbooks.services import (
     preflight,
     rollback,
     running,
+    slots,
     telling,
     verification,
 )
@@ -42,7 +42,6 @@ ADVANCE = "runbooks.tasks.advance_plan"
 MAX_TRIES = 8  # calls in a row that the cluster does not answer, some five minutes
 LONGEST_WAIT = timedelta(seconds=60)
 WAITING_LOOK = timedelta(seconds=15)  # how often a plan that waits for a person looks whether it is still needed
-SLOT, SLOT_LOOK = "slot", timedelta(seconds=10)
 BY_ITSELF = "The workload recovered by itself before the plan was approved"
 OPEN_STEPS = [StepState.PENDING, StepState.PENDING_APPROVAL, StepState.RUNNING]
 
@@ -112,7 +111,7 @@ def _keep(row: RemediationPlan, findings: Findings, at: datetime) -> None:
         preflight_snapshot=findings.snapshot,
         blast_radius=findings.radius,
         verification={"baseline": findings.score},
-        safety_constraints=constraints(),
+        safety_constraints=constraints(row),
         evidence=telling.evidence(row, "preflight_snapshot", noted, at=at),
         updated_at=at,
     )
@@ -144,7 +143,7 @@ def _decide(row: RemediationPlan, findings: Findings, at: datetime) -> Due:
     return at + WAITING_LOOK
 
 
-def constraints() -> list[str]:
+def constraints(plan: RemediationPlan) -> list[str]:
     """The limits in force, in sentences."""
     limits = envelope.limits()
     return [
@@ -152,6 +151,7 @@ def constraints() -> list[str]:
         f"At most {limits.most_replicas} replicas, {quantities.memory(limits.most_memory)} memory and {limits.most_cpu} cores",
         "Never the last ready pod; disruption budgets are respected",
         f"At most {limits.plans_per_resource} plans per resource and {limits.plans_per_namespace} per namespace in an hour",
+        *(tiers.sentences(plan.cluster.tier) if plan.cluster else ()),
     ]
 
 
@@ -193,23 +193,10 @@ def _execute(plan: RemediationPlan, at: datetime) -> Due:
         changed = _changed_since_approval(plan)
         if changed:
             return _stop(plan, changed, Then.RETRY, at)
-        if not _take_slot(plan):
-            return at + SLOT_LOOK
+        turn = slots.take(plan, at)
+        if turn.reason:
+            return turn.due_at or _stop(plan, f"Refused: {turn.reason}", Then.ESCALATE, at)
     return running.run(plan, step, at)
-
-
-def _take_slot(plan: RemediationPlan) -> bool:
-    """Whether the cluster has room for one more plan at work; the slot is kept until the plan is finished."""
-    if plan.cluster is None or plan.verification.get(SLOT):
-        return True
-    with leases.held(plan) as row:
-        # whoever wants a slot locks the cluster's row, so that two cannot take the last one
-        cluster = Cluster.objects.select_for_update().get(pk=plan.cluster.pk)
-        working = RemediationPlan.objects.filter(cluster=cluster, verification__slot=True).exclude(state__in=TERMINAL)
-        if working.exclude(pk=row.pk).count() >= tiers.concurrent(cluster.max_concurrent_remediations, cluster.tier):
-            return False
-        row.change(verification=row.verification | {SLOT: True})
-    return True
 
 
 def _changed_since_approval(plan: RemediationPlan) -> str:

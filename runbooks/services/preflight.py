@@ -64,7 +64,7 @@ def look(plan: RemediationPlan, at: datetime) -> Findings:
     if findings.problems or plan.cluster is None:
         return findings
     # as if it were approved: whether it has to be is what this look decides
-    here = circumstances(plan, approved=True, at=at)
+    here = circumstances(plan, approvers=envelope.ENOUGH, at=at)
     findings.refused = envelope.blanket_refusals(circumstances=here)
     if findings.refused:
         return findings
@@ -81,7 +81,7 @@ def look(plan: RemediationPlan, at: datetime) -> Findings:
     return findings
 
 
-def circumstances(plan: RemediationPlan, *, approved: bool, at: datetime) -> envelope.Circumstances:
+def circumstances(plan: RemediationPlan, *, approvers: int, at: datetime) -> envelope.Circumstances:
     """The plan in the terms of the safety envelope; it must have a cluster."""
     assert plan.cluster is not None
     return envelope.Circumstances(
@@ -89,7 +89,7 @@ def circumstances(plan: RemediationPlan, *, approved: bool, at: datetime) -> env
         target=target_of(plan),
         at=at,
         started_by_person=started_by_person(plan),
-        approved=approved,
+        approvers=approvers,
         plan=plan,
     )
 

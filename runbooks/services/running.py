@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Count, Q
+
 from aiops.clients.errors import ClientRefused, ClientUnavailable, VersionConflict
 from aiops.notifications import services as notifications
 from aiops.redaction import redact
@@ -70,7 +72,7 @@ def _run_action(plan: RemediationPlan, step: PlanStep, at: datetime) -> datetime
 
 
 def _act(plan: RemediationPlan, step: PlanStep, action: Action, call: Call, at: datetime) -> datetime | None:
-    circumstances = preflight.circumstances(plan, approved=_is_approved(plan), at=at)
+    circumstances = preflight.circumstances(plan, approvers=_approvers(plan), at=at)
     with understood():
         made = action.prepare(call)
         refused = envelope.refusals(client=call.client, change=made, circumstances=circumstances)
@@ -84,10 +86,13 @@ def _act(plan: RemediationPlan, step: PlanStep, action: Action, call: Call, at: 
     return complete(plan, step, outcome.output, at=at)
 
 
-def _is_approved(plan: RemediationPlan) -> bool:
-    return ApprovalRequest.objects.filter(
+def _approvers(plan: RemediationPlan) -> int:
+    """How many people agreed to exactly these actions; nobody did before the last one whose word was needed."""
+    said_yes = Count("decisions", filter=Q(decisions__decision="approved"))
+    request = ApprovalRequest.objects.filter(
         plan=plan, state=ApprovalState.APPROVED, actions_digest=steps.digest(list(plan.steps.all()))
-    ).exists()
+    )
+    return request.annotate(said_yes=said_yes).values_list("said_yes", flat=True).first() or 0
 
 
 def _is_overdue(step: PlanStep, at: datetime) -> bool:

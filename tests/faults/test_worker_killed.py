@@ -29,7 +29,12 @@ def simulated():
 def registered(simulated):
     library.load_built_in(actor=SYSTEM, at=timezone.now())
     federation.register(
-        name="harbor", kubeconfig=simulated.kubeconfig, automation="auto", actor=SYSTEM, at=timezone.now()
+        name="harbor",
+        kubeconfig=simulated.kubeconfig,
+        automation="auto",
+        tier="non-critical",
+        actor=SYSTEM,
+        at=timezone.now(),
     )
 
 

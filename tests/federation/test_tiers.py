@@ -33,6 +33,28 @@ def test_concurrency_is_the_lower_of_cluster_and_tier(wanted, tier, most):
     assert tiers.concurrent(wanted, tier) == most
 
 
+@pytest.mark.parametrize(
+    ("tier", "severity", "on_node", "approvers"),
+    [
+        ("critical", "low", False, 1),
+        ("critical", "high", False, 2),
+        ("critical", "critical", True, 2),
+        ("standard", "medium", False, 0),
+        ("standard", "high", False, 1),
+        ("standard", "low", True, 1),
+        ("standard", "never heard of", False, 1),
+        ("non-critical", "critical", True, 0),
+        ("never heard of", "high", False, 2),
+    ],
+)
+def test_consent(tier, severity, on_node, approvers):
+    found = tiers.consent(tier, severity=severity, on_node=on_node)
+
+    assert found.approvers == approvers
+    assert all(tier in reason for reason in found.reasons)
+    assert bool(found.reasons) == bool(approvers)
+
+
 @pytest.mark.django_db
 class TestFrozen:
     def test_when_many_fall_silent_at_once(self):

@@ -45,7 +45,7 @@ def test_an_ordinary_change_is_allowed():
     ],
 )
 def test_automation_level(level, by_person, approved, allowed):
-    found = rules(Effect(), automation=level, started_by_person=by_person, approved=approved)
+    found = rules(Effect(), automation=level, started_by_person=by_person, approvers=int(approved))
 
     assert found == ([] if allowed else ["automation"])
 

@@ -61,7 +61,12 @@ def begin(platform: Platform) -> Iterator[Callable[..., Journey]]:
             simulated = after.enter_context(SimulatedCluster(scenario=scenario, speed=speed))
             name = f"{scenario}-{next(_numbers)}"
             federation.register(
-                name=name, kubeconfig=simulated.kubeconfig, automation=automation, actor=SYSTEM, at=timezone.now()
+                name=name,
+                kubeconfig=simulated.kubeconfig,
+                automation=automation,
+                tier="non-critical",
+                actor=SYSTEM,
+                at=timezone.now(),
             )
             after.callback(Cluster.objects.filter(name=name).update, enabled=False, automation="off")
             return Journey(platform=platform, simulated=simulated, cluster=name)

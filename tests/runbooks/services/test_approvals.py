@@ -7,6 +7,7 @@ from aiops.audit.actor import Actor, ActorKind
 from aiops.audit.models import AuditEvent
 from aiops.errors import Conflict, Gone, NotAllowed
 from aiops.notifications.models import Channel, Notification, Policy
+from federation.models import Cluster
 from incidents.models import Incident
 from runbooks import steps
 from runbooks.models import ApprovalPolicy, ApprovalRequest, RemediationPlan
@@ -214,6 +215,55 @@ class TestDemand:
 
         assert demand(plan, Findings(), NOON).required_role == "admin"
 
+    @pytest.mark.parametrize(
+        ("tier", "severity", "asked"),
+        [
+            ("critical", "low", ("manual", 1, "admin")),
+            ("critical", "high", ("quorum", 2, "admin")),
+            ("standard", "medium", ("auto", 1, "operator")),
+            ("standard", "critical", ("manual", 1, "operator")),
+            ("non-critical", "critical", ("auto", 1, "operator")),
+        ],
+    )
+    @pytest.mark.parametrize("policy", [None, "auto"])
+    def test_the_tier_bounds_what_policies_allow(self, tier, severity, asked, policy):
+        if policy:
+            rules = [{"name": "r", "mode": policy, "autoApproveConditions": {}}]
+            ApprovalPolicy.objects.create(name="p", rules=rules, created_at=NOON, updated_at=NOON)
+        incident = make_incident(cluster=make_cluster(tier=tier), state="Remediating", severity=severity)
+
+        found = demand(make_plan(incident=incident, runbook=make_runbook()), Findings(), NOON)
+
+        assert (found.mode, found.required_approvers, found.required_role) == asked
+        assert found.mode == "auto" or f"tier {tier}" in found.why
+
+    def test_a_policy_may_ask_for_more_than_the_tier(self):
+        rules = [{"name": "r", "mode": "quorum", "requiredApprovers": 3}]
+        ApprovalPolicy.objects.create(name="p", rules=rules, created_at=NOON, updated_at=NOON)
+
+        found = demand(self.plan(tier="critical"), Findings(), NOON)
+
+        assert (found.mode, found.required_approvers, found.rule) == ("quorum", 3, "r")
+
+    def test_a_policy_may_block_in_any_tier(self):
+        ApprovalPolicy.objects.create(
+            name="p", rules=[{"name": "r", "mode": "block"}], created_at=NOON, updated_at=NOON
+        )
+
+        assert demand(self.plan(tier="critical"), Findings(), NOON).mode == "block"
+
+    def test_nodes_are_changed_without_a_person_a_few_times_an_hour(self):
+        plan = self.plan()
+        make_step(plan=plan, action_type="CordonNode")
+        before = demand(plan, Findings(), NOON)
+        for _ in range(3):
+            make_plan(cluster=plan.cluster, target_kind="Node", started_at=NOON - timedelta(minutes=5))
+
+        after = demand(plan, Findings(), NOON)
+
+        assert (before.mode, after.mode) == ("auto", "manual")
+        assert "3 plans changed nodes" in after.why
+
     def test_failures_in_a_row_ask_a_person(self):
         plan = self.plan()
         for _ in range(3):
@@ -254,6 +304,35 @@ class TestWaiting:
 
         assert details["approvalName"] == "APR-20270412-001"
         assert details["requiredRole"] == "operator"
+
+    def test_in_a_critical_cluster_two_have_to_agree(self, simulated):
+        settled(simulated)
+        runbook("ScaleDeployment", params={"replicas": "5"})
+        driver = Driver(planned(analyzed_incident(cluster_row(simulated, tier="critical"))))
+        driver.until("WaitingApproval")
+        approval: Any = ApprovalRequest.objects.get()
+        approve(approval, "ines", role="admin")
+        driver.step()
+        alone = driver.plan.state
+        approve(ApprovalRequest.objects.get(), "omar", role="admin")
+        driver.plan.refresh_from_db()
+
+        driver.until("Verifying")
+
+        assert (approval.mode, approval.required_approvers, alone) == ("quorum", 2, "WaitingApproval")
+        assert deployment(simulated)["spec"]["replicas"] == 5
+        decision = driver.plan.incident.decisions.get(stage="approve")
+        assert "tier critical: a plan for a high incident needs 2 approvals" in decision.reason
+
+    def test_one_approval_does_not_do_once_the_cluster_is_critical(self, simulated, waiting):
+        approve(ApprovalRequest.objects.get())
+        waiting.plan.refresh_from_db()
+        Cluster.objects.update(tier="critical")
+
+        waiting.until("Failed")
+
+        assert "needs 2 approvals; 1 given" in waiting.plan.result
+        assert deployment(simulated)["spec"]["replicas"] == 3
 
     def test_runs_after_the_approval(self, simulated, waiting):
         approve(ApprovalRequest.objects.get())

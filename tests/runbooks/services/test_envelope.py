@@ -27,7 +27,7 @@ def row(simulated) -> Cluster:
 
 def rules(row: Cluster, client: Any, action: str, plan: Any = None, **params: str) -> list[str]:
     change = ACTIONS[action].prepare(Call(client, CHECKOUT, params))
-    here = envelope.Circumstances(cluster=row, target=CHECKOUT, at=NOON, approved=True, plan=plan)
+    here = envelope.Circumstances(cluster=row, target=CHECKOUT, at=NOON, approvers=1, plan=plan)
     return [refusal.rule for refusal in envelope.refusals(client=client, change=change, circumstances=here)]
 
 
