@@ -42,6 +42,7 @@ LONGEST_WINDOW = timedelta(days=366)
 LONGEST_QUERY = 8192
 MOST_RULES = 20
 MOST_CHANNELS = 50
+MOST_LABELS = 20
 PERCENT, MILLISECONDS = "%", "ms"
 HOUR = timedelta(hours=1)
 EXACT = Decimal("0.000001")  # what the database keeps of a target
@@ -172,6 +173,7 @@ class IndicatorBody(Body):
     threshold = ThresholdBody(required=False, allow_null=True, default=None)
     latencyPercentile = _optional(16)
     prometheus = _optional(1024)
+    matchLabels = MapField(required=False, default=dict)
     resource = WatchedResourceBody(required=False, allow_null=True, default=None)
 
     def validate_latencyPercentile(self, text: str) -> Decimal | None:
@@ -190,6 +192,14 @@ class IndicatorBody(Body):
                 raise serializers.ValidationError("Must be an http or https URL.") from error
         return url
 
+    def validate_matchLabels(self, labels: dict[str, str]) -> dict[str, str]:
+        if len(labels) > MOST_LABELS:
+            raise serializers.ValidationError(f"At most {MOST_LABELS} labels.")
+        wrong = [name for name in labels if not promql.is_label(name)]
+        if wrong:
+            raise serializers.ValidationError(f"{wrong[0]} is no label of Prometheus.")
+        return labels
+
     def validate(self, attrs: Values) -> Values:
         """The columns of the indicator. Raises when its members do not go together."""
         values = {
@@ -203,6 +213,7 @@ class IndicatorBody(Body):
             "threshold_value": attrs["threshold"]["value"] if attrs["threshold"] else None,
             "latency_percentile": attrs["latency_percentile"] or None,
             "prometheus_url": attrs["prometheus"] or "",
+            "match_labels": attrs["match_labels"],
             "resource_kind": attrs["resource"]["kind"] if attrs["resource"] else "",
             "resource_name": attrs["resource"]["name"] if attrs["resource"] else "",
         }
@@ -242,6 +253,8 @@ def _check_queries(values: Values) -> None:
 def _refuse_queries(values: Values) -> None:
     """What would be accepted and ignored is refused: people believe in numbers they have a query for."""
     given = {member: ["Is for the source prometheus only."] for column, member in QUERIES.items() if values[column]}
+    if values["match_labels"]:
+        given["matchLabels"] = ["Is for the source prometheus only."]
     if values["threshold_op"]:
         given["threshold"] = ["Is for the source prometheus only."]
     if given:
@@ -463,6 +476,7 @@ def indicator_of(slo: Any) -> Values:
         "threshold": threshold,
         "latencyPercentile": percentile_of(slo),
         "prometheus": slo.prometheus_url or None,
+        "matchLabels": slo.match_labels,
         "resource": resource,
     }
 

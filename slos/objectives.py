@@ -15,6 +15,7 @@ INSTANTS = Grid(width=60)
 HUNDRED = Decimal(100)
 DEFAULT_PERCENTILE = Decimal(99)
 TOLERANCE = 1e-9
+PROMETHEUS = "prometheus"  # before the slash in labels of clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,21 @@ def window(slo: SLO, at: datetime) -> Window:
         Calendar(slo.calendar_unit, slo.calendar_count, slo.calendar_start, slo.time_zone),
         at,
     )
+
+
+def match_labels(slo: SLO) -> dict[str, str]:
+    """Labels that every selector of the queries asks for: those that the SLO names, and those of its cluster.
+
+    A Prometheus that serves many clusters tells them apart by labels; a cluster that is registered with the label
+    `prometheus/<label>` says which ones are its own. They hold where the cluster's Prometheus is asked.
+    """
+    found: dict[str, str] = {}
+    if slo.cluster is not None and not slo.prometheus_url:
+        for name, value in slo.cluster.labels.items():
+            prefix, _, label = name.partition("/")
+            if prefix == PROMETHEUS and promql.is_label(label):
+                found[label] = value
+    return found | slo.match_labels
 
 
 def rules(slo: SLO) -> list[Rule]:

@@ -12,6 +12,7 @@ from slos.openslo import API_VERSION, EXTRAS, LETTERS, OURS, indicator_name, pol
 from slos.shapes import Body
 
 MINUTE = timedelta(minutes=1)
+MAPS = frozenset({"labels", "matchLabels"})  # their keys are people's words
 
 
 def write(body: Body, imported: Mapping[str, Any]) -> Body:
@@ -146,7 +147,7 @@ def _difference(wanted: Body, got: Mapping[str, Any]) -> Body:
     found: Body = {}
     for member, value in wanted.items():
         mine = got.get(member)
-        if isinstance(value, dict) and isinstance(mine, dict | None) and member != "labels":
+        if isinstance(value, dict) and isinstance(mine, dict | None) and member not in MAPS:
             inner = _difference(value, mine or {})
             if inner:
                 found[member] = inner
@@ -174,6 +175,7 @@ DEFAULTS: Body = {
     "totalEventsQuery": None,
     "latencyPercentile": None,
     "prometheus": None,
+    "matchLabels": {},
     "rawType": None,
     "threshold": None,
     "resource": None,

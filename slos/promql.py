@@ -8,15 +8,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import promql_parser as pql
 
 LONGEST = 8192  # characters of a query
 DEEPEST = 64  # brackets and operators; the parser and we recurse
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
 _PLACEHOLDER = re.compile(
     r"\[\s*(?:\{\{\s*\.?[wW]indow\s*\}\}|\$\{?(?:window|W|__range|__rate_interval|__interval)\}?)\s*(?=[\]:])"
 )
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,127}", re.ASCII)
 _SENTINEL = timedelta(seconds=424_242_424)  # stands for the window where a placeholder was
 _PER_SECOND = frozenset({"rate", "irate"})
 _OPS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
@@ -25,6 +28,11 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 class PromQLError(ValueError):
     """The text is no query that an SLO can use. The message is for people."""
+
+
+def is_label(name: str) -> bool:
+    """Whether series can have a label of that name that we may ask for."""
+    return _LABEL.fullmatch(name) is not None and not name.startswith("__")
 
 
 def complaint_about(text: str) -> str:
@@ -36,37 +44,29 @@ def complaint_about(text: str) -> str:
     return ""
 
 
-def events(text: str, width: timedelta) -> str:
-    """The query for the number of events within `width`.
+def events(text: str, width: timedelta, labels: Mapping[str, str] = NO_LABELS) -> str:
+    """The query for the number of events within `width`, of series that have the `labels`.
 
     Rates become increases, ranges become `width` (only the placeholders, where there are some), and a bare counter is summed
-    up over its series. Raises `PromQLError`.
+    up over its series. A selector that says something about a label itself keeps that. Raises `PromQLError`.
     """
     tree = _parse(text)
     ranges = _ranges(tree)
     if ranges:
-        return _Printer(width=width, only_sentinel=_SENTINEL in ranges, as_increase=True).text(tree)
-    inner = _Printer(width=width, wrap_selectors=True).text(tree)
+        return _Printer(width=width, only_sentinel=_SENTINEL in ranges, as_increase=True, labels=labels).text(tree)
+    inner = _Printer(width=width, wrap_selectors=True, labels=labels).text(tree)
     return inner if isinstance(_bare(tree), pql.AggregateExpr) else f"sum({inner})"
 
 
-def value(text: str, width: timedelta) -> str:
-    """The query for a ratio or a latency over `width`. Raises `PromQLError`."""
+def value(text: str, width: timedelta, labels: Mapping[str, str] = NO_LABELS) -> str:
+    """The query for a ratio or a latency over `width`, `labels` as in `events`. Raises `PromQLError`."""
     tree = _parse(text)
-    return _Printer(width=width, only_sentinel=_SENTINEL in _ranges(tree)).text(tree)
+    return _Printer(width=width, only_sentinel=_SENTINEL in _ranges(tree), labels=labels).text(tree)
 
 
 def looks_back(text: str) -> bool:
     """Whether the query is about a range of time; one that is not tells of an instant."""
     return bool(_ranges(_parse(text)))
-
-
-def with_labels(text: str, labels: Mapping[str, str]) -> str:
-    """The query with `label="value"` in every selector that does not say something about that label itself.
-
-    A window placeholder stays one. Raises `PromQLError`.
-    """
-    return _Printer(labels=dict(labels), keep_placeholder=True).text(_parse(text))
 
 
 def is_percent(text: str) -> bool:
@@ -92,11 +92,11 @@ def percentile(text: str) -> float | None:
     return None
 
 
-def quantile(good: str, share: float, width: timedelta) -> str | None:
+def quantile(good: str, share: float, width: timedelta, labels: Mapping[str, str] = NO_LABELS) -> str | None:
     """From a query of the bucket below a threshold: the query for the quantile `share` in milliseconds; None without bucket."""
     for node in _nodes(_parse(good)):
         if isinstance(node, pql.VectorSelector) and (node.name or "").endswith("_bucket") and _threshold(node):
-            selector = _Printer(without=frozenset({"le"})).selector(node)
+            selector = _Printer(without=frozenset({"le"}), labels=labels).selector(node)
             factor = " * 1000" if "_seconds" in (node.name or "") else ""
             window = pql.display_duration(width)
             return f"histogram_quantile({share:g}, sum by (le) (increase({selector}[{window}]))){factor}"
@@ -198,8 +198,7 @@ class _Printer:
     only_sentinel: bool = False  # and only those that were placeholders
     as_increase: bool = False  # rates become increases
     wrap_selectors: bool = False  # bare selectors become increases
-    keep_placeholder: bool = False
-    labels: dict[str, str] = field(default_factory=dict)  # matchers to add
+    labels: Mapping[str, str] = field(default_factory=dict)  # matchers to add
     without: frozenset[str] = frozenset()  # labels whose matchers to drop
     inside_range: bool = False
 
@@ -272,8 +271,6 @@ class _Printer:
         return f"{inner}[{window}:{step}]{_shift(node)}"
 
     def _range(self, given: timedelta) -> str:
-        if self.keep_placeholder and given == _SENTINEL:
-            return "{{.window}}"
         is_window = given == _SENTINEL if self.only_sentinel else not self.inside_range
         return pql.display_duration(self.width if self.width is not None and is_window else given)
 

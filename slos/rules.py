@@ -41,12 +41,16 @@ def _step(slo: SLO) -> timedelta:
 
 
 def _of_events(slo: SLO, length: timedelta) -> str:
-    total = promql.events(slo.total_query, length)
+    total = _events(slo, slo.total_query, length)
     if slo.bad_query:
-        bad = promql.events(slo.bad_query, length)
+        bad = _events(slo, slo.bad_query, length)
         return f"clamp((({bad}) or vector(0)) / ({total}), 0, 1)"
-    good = promql.events(slo.good_query, length)
+    good = _events(slo, slo.good_query, length)
     return f"clamp((({total}) - (({good}) or vector(0))) / ({total}), 0, 1)"
+
+
+def _events(slo: SLO, query: str, length: timedelta) -> str:
+    return promql.events(query, length, objectives.match_labels(slo))
 
 
 def _slice(slo: SLO) -> str:
@@ -62,13 +66,13 @@ def _slice(slo: SLO) -> str:
 def _slice_ratio(slo: SLO) -> str:
     width = timedelta(seconds=objectives.grid(slo).width)
     if slo.total_query:
-        total = f"(({promql.events(slo.total_query, width)}) > 0)"  # without events there is no ratio
+        total = f"(({_events(slo, slo.total_query, width)}) > 0)"  # without events there is no ratio
         if slo.bad_query:
-            bad = promql.events(slo.bad_query, width)
+            bad = _events(slo, slo.bad_query, width)
             return f"clamp(1 - ((({bad}) or vector(0)) / {total}), 0, 1)"
-        good = promql.events(slo.good_query, width)
+        good = _events(slo, slo.good_query, width)
         return f"clamp((({good}) or vector(0)) / {total}, 0, 1)"
-    value = promql.value(slo.query, width)
+    value = promql.value(slo.query, width, objectives.match_labels(slo))
     if slo.threshold_op:
         return f"({value}) {OPERATORS[slo.threshold_op]} bool {_number(slo.threshold_value)}"
     if slo.type == SLOType.LATENCY:
@@ -143,7 +147,7 @@ def _enough_events(slo: SLO, rule: burn_rate.Rule, budget: Decimal) -> str:
     if not (rule.is_page and objectives.counts_events(slo)):
         return ""
     fewest = burn_rate.minimum_events(rule, budget, slo.minimum_events)
-    return f" and on() (sum({promql.events(slo.total_query, rule.long)}) >= {fewest})" if fewest else ""
+    return f" and on() (sum({_events(slo, slo.total_query, rule.long)}) >= {fewest})" if fewest else ""
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,7 @@ from aiops.api.fields import (
     EnumField,
     IntegerField,
     ListField,
+    MapField,
     NullableText,
     NumberField,
     TextField,
@@ -112,6 +113,7 @@ class Indicator(Stored):
     threshold = Threshold(allow_null=True)
     latencyPercentile = TextField(allow_null=True)
     prometheus = TextField(allow_null=True)
+    matchLabels = MapField()
     resource = Resource(allow_null=True)
 
 

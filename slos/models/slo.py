@@ -99,6 +99,7 @@ class SLO(Resource):
     )  # `lt`, `lte`, `gt`, `gte`: a value of `query` is good when …
     threshold_value = models.FloatField(null=True, blank=True)
     prometheus_url = models.URLField(max_length=1024, blank=True)  # empty: that of the cluster (X9.30)
+    match_labels = models.JSONField(default=dict, blank=True)  # what every selector of the queries asks for besides
     resource_kind = models.CharField(
         max_length=63, blank=True
     )  # what a watcher looks at; empty: a workload named as the service

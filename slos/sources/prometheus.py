@@ -59,6 +59,7 @@ class _Reader:
         self._client = client
         self._slo = question.slo
         self._width = timedelta(seconds=question.grid.width)
+        self._labels = objectives.match_labels(question.slo)
         self.warnings: list[str] = []
 
     def read(self, whole: Span) -> list[Slice]:
@@ -78,9 +79,9 @@ class _Reader:
 
     def _from_events(self, part: Span) -> Iterator[Slice]:
         slo = self._slo
-        total = self._ask(promql.events(slo.total_query, self._width), part).values
+        total = self._ask(self._events(slo.total_query), part).values
         counts_bad = not slo.good_query
-        counted = self._ask(promql.events(slo.bad_query if counts_bad else slo.good_query, self._width), part).values
+        counted = self._ask(self._events(slo.bad_query if counts_bad else slo.good_query), part).values
         latencies = self._latencies(part) if slo.type == SLOType.LATENCY else {}
         for end in part.ends():
             events = total.get(end)
@@ -90,20 +91,23 @@ class _Reader:
                 continue
             yield Slice(end, events - some if counts_bad else some, events, latencies.get(end, math.nan))
 
+    def _events(self, query: str) -> str:
+        return promql.events(query, self._width, self._labels)
+
     def _latencies(self, part: Span) -> Mapping[int, float]:
         slo = self._slo
         if slo.query:
             factor = promql.milliseconds(slo.query)
-            found = self._ask(promql.value(slo.query, self._width), part).finite
+            found = self._ask(promql.value(slo.query, self._width, self._labels), part).finite
             return {end: value * factor for end, value in found.items()}
         share = float(objectives.percentile(slo)) / 100
-        expression = promql.quantile(slo.good_query, share, self._width) if slo.good_query else None
+        expression = promql.quantile(slo.good_query, share, self._width, self._labels) if slo.good_query else None
         return self._ask(expression, part).finite if expression else {}
 
     def _from_values(self, part: Span) -> Iterator[Slice]:
         """Every slice weighs the same: a ready ratio does not say how many events it is of."""
         slo = self._slo
-        values = self._ask(promql.value(slo.query, self._width), part).values
+        values = self._ask(promql.value(slo.query, self._width, self._labels), part).values
         factor = promql.milliseconds(slo.query) if slo.type == SLOType.LATENCY else 1.0
         scale = self._scale(values)
         for end in part.ends():

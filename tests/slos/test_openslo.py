@@ -267,6 +267,14 @@ class TestExport:
             },
             {"type": "throughput", "window": "24h", "namespace": "web", "labels": {"team": "a,b"}},
             {
+                "indicator": {
+                    "source": "prometheus",
+                    "query": "avg(ok)",
+                    "prometheus": "http://prometheus.example:9090",
+                    "matchLabels": {"namespace": "default", "cluster": "east"},
+                }
+            },
+            {
                 "indicator": {"source": "watcher", "resource": {"kind": "Deployment", "name": "checkout"}},
                 "budgeting": {"method": "RatioTimeslices", "timeSliceWindow": "10m", "noData": "bad"},
                 "calendar": {"unit": "week", "count": 2, "timeZone": "America/New_York"},

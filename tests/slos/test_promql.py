@@ -83,22 +83,26 @@ class TestEvents:
         assert checked.returncode == 0, checked.stderr
 
 
-class TestWithLabels:
-    def test_adds_to_every_selector(self) -> None:
-        assert promql.with_labels('a / sum(rate(b{c="d"}[5m]))', {"ns": "x"}) == (
+class TestLabels:
+    def test_are_added_to_every_selector(self) -> None:
+        assert promql.value('a / sum(rate(b{c="d"}[5m]))', FIVE, {"ns": "x"}) == (
             'a{ns="x"} / sum (rate(b{c="d",ns="x"}[5m]))'
         )
+        assert promql.events("b", FIVE, {"ns": "x"}) == 'sum(increase(b{ns="x"}[5m]))'
+        assert promql.events("max_over_time(rate(b[{{.window}}])[1h:1m])", FIVE, {"ns": "x"}) == (
+            'max_over_time(rate(b{ns="x"}[5m])[1h:1m])'
+        )
+        assert promql.quantile('b_bucket{le="0.3"}', 0.9, FIVE, {"ns": "x"}) == (
+            'histogram_quantile(0.9, sum by (le) (increase(b_bucket{ns="x"}[5m])))'
+        )
 
-    def test_leaves_what_a_selector_says_itself(self) -> None:
-        assert promql.with_labels('a{ns="y"}', {"ns": "x"}) == 'a{ns="y"}'
+    def test_leave_what_a_selector_says_itself(self) -> None:
+        assert promql.value('a{ns=~"y|z"}', FIVE, {"ns": "x"}) == 'a{ns=~"y|z"}'
 
     def test_cannot_be_broken_out_of(self) -> None:
-        written = promql.with_labels("a", {"ns": '"} or b{c="\\'})
+        written = promql.value("a", FIVE, {"ns": '"} or b{c="\\'})
 
         assert written == 'a{ns="\\"} or b{c=\\"\\\\"}'
-
-    def test_keeps_the_placeholder(self) -> None:
-        assert promql.with_labels("rate(a[{{ .window }}])", {"b": "c"}) == 'rate(a{b="c"}[{{.window}}])'
 
 
 class TestUnits:

@@ -238,6 +238,9 @@ class TestCreate:
             ({"indicator": EVENTS | {"goodEventsQuery": "sum("}}, "indicator.goodEventsQuery"),
             ({"indicator": {"source": "issues", "query": "up"}}, "indicator.query"),
             ({"indicator": EVENTS | {"prometheus": "ftp://prometheus"}}, "indicator.prometheus"),
+            ({"indicator": EVENTS | {"matchLabels": {"a-b": "c"}}}, "indicator.matchLabels"),
+            ({"indicator": EVENTS | {"matchLabels": {"__name__": "c"}}}, "indicator.matchLabels"),
+            ({"indicator": {"matchLabels": {"a": "b"}}}, "indicator.matchLabels"),
             ({"cluster": "nowhere"}, "cluster"),
             ({"labels": {"a": 1}}, "labels.a"),
             (

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from slos import objectives
 from slos.models import SLO, DailyHistory, HourlyHistory
 from slos.services import evaluation
 from tests.conftest import NOON
+from tests.factories import make_cluster
 from tests.servers import Answer, http_server
 from tests.slos.prometheus import Server
 from tests.slos.rows import measured_row, slo_row
@@ -55,6 +57,24 @@ class TestEvaluate:
 
         assert slo.coverage == pytest.approx(5 / 6, abs=0.02)
         assert slo.current == pytest.approx(99.8, abs=0.01)
+
+    def test_asks_for_the_labels_it_is_to_match(self, prometheus: Server) -> None:
+        slo = measure(prometheus, total_query="twice_total", bad_query="never_total", match_labels={"job": "b"})
+
+        assert slo.total == pytest.approx(20 * 3600, rel=0.01)  # of one job, not of both
+
+    @pytest.mark.parametrize(
+        ("own_server", "labels"), [(False, {"job": "a", "namespace": "shop"}), (True, {"namespace": "shop"})]
+    )
+    def test_takes_the_labels_of_its_cluster(self, own_server: bool, labels: dict[str, str]) -> None:
+        cluster = make_cluster(
+            prometheus_url="http://x", labels={"prometheus/job": "a", "tier": "b", "prometheus/": "c"}
+        )
+        slo = slo_row(
+            cluster=cluster, match_labels={"namespace": "shop"}, prometheus_url="http://y" if own_server else ""
+        )
+
+        assert objectives.match_labels(slo) == labels
 
     def test_takes_missing_errors_for_none(self, prometheus: Server) -> None:
         assert measure(prometheus, bad_query="never_total").current == 100
