@@ -4,12 +4,16 @@ Every value may also come from a file: `NAME_FILE` names it, which is how contai
 A value of the wrong form raises `ImproperlyConfigured` naming the variable, at start and not at first use.
 """
 
+import json
 import os
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
+T = TypeVar("T")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -34,6 +38,27 @@ def env_int(name: str, default: int, *, minimum: int = 0) -> int:
     if number < minimum:
         raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {number}")
     return number
+
+
+def env_decimal(name: str, default: str) -> Decimal:
+    """An amount of money: a number that is not negative."""
+    value = env_str(name, default)
+    try:
+        number = Decimal(value)
+    except InvalidOperation as error:
+        raise ImproperlyConfigured(f"{name} must be a number, not {value!r}") from error
+    if not number.is_finite() or number < 0:
+        raise ImproperlyConfigured(f"{name} must not be negative, and not {value!r}")
+    return number
+
+
+def env_json(name: str, default: str, parse: Callable[[Any], T]) -> T:
+    """What `parse` makes of the JSON document; its `ValueError` says what is wrong with it."""
+    value = env_str(name, default)
+    try:
+        return parse(json.loads(value, parse_float=Decimal))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 def env_bool(name: str, default: bool) -> bool:

@@ -14,7 +14,9 @@ import dj_database_url
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from aiops.env import env_bool, env_int, env_list, env_secret, env_str
+from aiops.env import env_bool, env_decimal, env_int, env_json, env_list, env_secret, env_str
+from aiops.llm import prices
+from aiops.money import parse_rates
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env_str("AIOPS_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -87,6 +89,15 @@ AIOPS_LLM_BASE_URL = env_str("AIOPS_LLM_BASE_URL")
 AIOPS_LLM_API_KEY = env_str("AIOPS_LLM_API_KEY")
 AIOPS_LLM_MODEL = env_str("AIOPS_LLM_MODEL")
 AIOPS_LLM_TIMEOUT = env_int("AIOPS_LLM_TIMEOUT", 60, minimum=1)
+AIOPS_LLM_PROVIDER = env_str("AIOPS_LLM_PROVIDER").lower()  # who is paid; told by the address where that is known
+AIOPS_LLM_PRICES = env_json("AIOPS_LLM_PRICES", "[]", prices.parse)  # before the built-in ones
+# in the currency, within a day or month UTC; 0: no limit
+AIOPS_LLM_BUDGET_INCIDENT = env_decimal("AIOPS_LLM_BUDGET_INCIDENT", "0")
+AIOPS_LLM_BUDGET_DAY = env_decimal("AIOPS_LLM_BUDGET_DAY", "0")
+AIOPS_LLM_BUDGET_MONTH = env_decimal("AIOPS_LLM_BUDGET_MONTH", "0")
+AIOPS_CURRENCY = env_str("AIOPS_CURRENCY", "USD")  # of all amounts, the prices of language models too
+AIOPS_OUTAGE_COST = env_json("AIOPS_OUTAGE_COST", '{"default": 10}', parse_rates)  # per minute, by place (aiops.money)
+AIOPS_ENGINEER_COST = env_decimal("AIOPS_ENGINEER_COST", "75")  # per hour
 AIOPS_LOG_SCRUB_PATTERNS = env_list("CHATCLI_LOG_SCRUB_PATTERNS")
 
 # --- Django --------------------------------------------------------------------------------------------------------------

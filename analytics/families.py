@@ -28,11 +28,13 @@ from django.db.models.functions import Coalesce, Greatest, Least
 from django.db.models.query import QuerySet
 
 from aiops.audit.models import AuditEvent
+from aiops.llm.models import LLMCall
 from analytics.models import (
     ApprovalRollup,
     AuditRollup,
     Grain,
     IncidentRollup,
+    LLMRollup,
     PlanRollup,
     PostMortemRollup,
     Rollup,
@@ -170,6 +172,32 @@ ACTED_ON = Case(
     default=0,
     output_field=BigIntegerField(),
 )
+# what an incident costs: a merged one is paid for by the other, a drill by nobody
+CHARGED = NO_DRILL & ~MERGED
+DOWN = TIMED & ~MERGED
+RUNNING = NO_DRILL & ~Q(state=IncidentState.RESOLVED)
+SHIFT = 8 * 3_600  # seconds that one person works on one incident at most: an acknowledged one may lie for days
+HANDLED = DOWN & Q(acknowledged_at__isnull=False)
+HANDLING = Least(between("acknowledged_at", "resolved_at"), Value(SHIFT), output_field=BigIntegerField())
+CALLS = LLMCall.objects.filter(subject=OuterRef("name")).order_by().values("subject")
+
+
+def _of_calls(total: Any) -> Coalesce:
+    return Coalesce(Subquery(CALLS.annotate(found=total).values("found"), output_field=BigIntegerField()), 0)
+
+
+def _automated(then: Any) -> Case:
+    """`then` of an incident that a plan ended, and no person."""
+    return Case(
+        When(~DOWN | BY_HAND, then=0), When(HAS_COMPLETED, then=then), default=0, output_field=BigIntegerField()
+    )
+
+
+DOWNTIME = {
+    "downtime_sum": when(DOWN, TO_RESOLVE),
+    "unresolved": when(RUNNING),
+    "running_since": when(RUNNING, Seconds(F("started_at"))),
+}
 
 
 def _incidents() -> QuerySet[Any]:
@@ -205,7 +233,6 @@ INCIDENTS = Family(
         "detect_sum": when(NO_DRILL, TO_DETECT),
         "resolve_count": when(TIMED),
         "resolve_sum": when(TIMED, TO_RESOLVE),
-        "unresolved": when(NO_DRILL & ~Q(state=IncidentState.RESOLVED)),
         "detection_sum": when(TIMED, Least(TO_DETECT, TO_RESOLVE)),
         "analyzed_count": when(TIMED, has(AIInsight.objects.filter(incident=OuterRef("pk")).order_by())),
         "analysis_sum": when(TIMED, ANALYSIS),
@@ -213,6 +240,16 @@ INCIDENTS = Family(
         "approval_sum": when(TIMED, APPROVAL),
         "acknowledge_count": when(NO_DRILL & Q(acknowledged_at__isnull=False)),
         "acknowledge_sum": when(NO_DRILL & Q(acknowledged_at__isnull=False), between("detected_at", "acknowledged_at")),
+        "charged": when(CHARGED),
+        **DOWNTIME,
+        "handled_count": when(HANDLED),
+        "handled_sum": when(HANDLED, HANDLING),
+        "automated_count": _automated(1),
+        "automated_sum": _automated(TO_RESOLVE),
+        "manual_count": when(DOWN & BY_HAND),
+        "manual_sum": when(DOWN & BY_HAND, TO_RESOLVE),
+        "llm_calls": _of_calls(Count("pk")),
+        "llm_cost": _of_calls(Sum("cost")),
     },
     timings={
         "detect_histogram": Timing(TO_DETECT, NO_DRILL),
@@ -237,6 +274,7 @@ WORKLOADS = Family(
         "anomalies": ANOMALIES,
         "resolve_count": when(TIMED),
         "resolve_sum": when(TIMED, TO_RESOLVE),
+        **DOWNTIME,
         "last": Seconds(F("detected_at")),
     },
     latest=frozenset({"last"}),
@@ -321,6 +359,20 @@ AUDIT = Family(
     measures={"total": Value(1)},
 )
 
+LLM = Family(
+    key="llm",
+    rollup=LLMRollup,
+    rows=LLMCall.objects.order_by,
+    time="at",
+    dimensions={name: F(name) for name in ("cluster", "namespace", "severity", "provider", "model", "purpose")},
+    measures={
+        "total": Value(1),
+        "accepted": when(Q(outcome="accepted")),
+        "priced": when(~Q(price="")),
+        **{name: F(name) for name in ("prompt_tokens", "completion_tokens", "cached_tokens", "cost")},
+    },
+)
+
 FAMILIES: dict[str, Family] = {
-    family.key: family for family in (INCIDENTS, WORKLOADS, PLAN_FAMILY, APPROVALS, POSTMORTEMS, AUDIT)
+    family.key: family for family in (INCIDENTS, WORKLOADS, PLAN_FAMILY, APPROVALS, POSTMORTEMS, AUDIT, LLM)
 }

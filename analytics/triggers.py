@@ -15,6 +15,7 @@ from django.db import connections
 from django.db.models import Model
 
 from aiops.audit.models import AuditEvent
+from aiops.llm.models import LLMCall
 from analytics.models import OutdatedHour
 from incidents.models import AIInsight, Anomaly, Incident, PostMortem
 from runbooks.models import ApprovalRequest, PlanStep, RemediationPlan
@@ -31,7 +32,8 @@ class Note:
     """A change of `table` outdates the hour of `time` in `families`.
 
     `via`: (table, column of the changed row that points to it) where the time is that of another row; (table, None) where
-    it is that of the rows that point to the changed one. `watched` restricts updates to those that change a column of it.
+    it is that of the rows that point to the changed one. `by`: the column of the other table that is pointed to. `watched`
+    restricts updates to those that change a column of it.
     """
 
     table: str
@@ -40,6 +42,7 @@ class Note:
     via: tuple[str, str | None] | None = None
     events: tuple[str, ...] = ALWAYS
     watched: tuple[str, ...] = ()
+    by: str = "id"
 
 
 def _table(model: type[Model]) -> str:
@@ -61,6 +64,8 @@ NOTES = (
     Note(_table(SLAClock), ("incident",), "detected_at", via=OF_ITS_INCIDENT, watched=("state", "breached_at", "kind")),
     Note(_table(AIInsight), ("incident",), "detected_at", via=OF_ITS_INCIDENT, watched=("generated_at", "incident_id")),
     Note(_table(Anomaly), ("incident", "workload"), "detected_at", via=OF_ITS_INCIDENT, watched=("incident_id",)),
+    Note(_table(LLMCall), ("llm",), "at"),
+    Note(_table(LLMCall), ("incident",), "detected_at", via=(INCIDENT, "subject"), by="name"),
     *(
         Note(INCIDENT, (family,), "created_at", via=(_table(model), None), events=(UPDATE,), watched=KEYS)
         for family, model in (("plan", RemediationPlan), ("approval", ApprovalRequest), ("postmortem", PostMortem))
@@ -131,7 +136,7 @@ def _hours(note: Note, changed: str, source: str, vendor: str) -> str:
     if note.via is None:
         return f"SELECT DISTINCT {_hour(f'{changed}.{note.time}', vendor)} AS hour{source and f' FROM {source}'}"
     table, key = note.via
-    on = f"other.id = {changed}.{key}" if key else f"other.incident_id = {changed}.id"
+    on = f"other.{note.by} = {changed}.{key}" if key else f"other.incident_id = {changed}.id"
     tables = f"{source} JOIN {table} other ON {on}" if source else f"{table} other WHERE {on}"
     return f"SELECT DISTINCT {_hour(f'other.{note.time}', vendor)} AS hour FROM {tables}"
 

@@ -5,13 +5,15 @@ says what is wrong with it, and the model gets one chance to repair that. Withou
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TypeVar
 
 import structlog
 from django.conf import settings
 
+from aiops.llm import budget, prices
 from aiops.llm.models import LLMCall
 from aiops.llm.providers.base import Completion, Prompt, Provider, ProviderError, Rejected
 from aiops.llm.providers.openai import OpenAIProvider
@@ -20,11 +22,18 @@ from aiops.redaction import redact
 logger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-CALLS_PER_SUBJECT = 20  # within a day
-CALLS_PER_DAY = 2_000
-DAY = timedelta(days=1)
 REPAIRS = 1
 MAX_STORED = 40_000  # characters of a prompt or response that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a call is about: an incident, and where and how severe it is now."""
+
+    name: str
+    cluster: str = ""
+    namespace: str = ""
+    severity: str = ""
 
 
 def provider() -> Provider | None:
@@ -36,7 +45,7 @@ def provider() -> Provider | None:
     )
 
 
-def ask(*, purpose: str, subject: str, prompt: Prompt, check: Callable[[str], T], at: datetime) -> T | None:
+def ask(*, purpose: str, subject: Subject, prompt: Prompt, check: Callable[[str], T], at: datetime) -> T | None:
     """What `check` makes of the answer; None without a model, without budget, or without a usable answer.
 
     `check` raises `Rejected`. All calls together take at most `AIOPS_LLM_TIMEOUT` seconds.
@@ -47,13 +56,16 @@ def ask(*, purpose: str, subject: str, prompt: Prompt, check: Callable[[str], T]
     until = monotonic() + settings.AIOPS_LLM_TIMEOUT
     prompt = Prompt(redact(prompt.system), redact(prompt.user))
     for _ in range(1 + REPAIRS):
-        if not _within_budget(subject, at):
-            logger.warning("llm_budget_used_up", purpose=purpose, subject=subject)
+        if not budget.allows(subject=subject.name, at=at):
+            logger.warning("llm_budget_used_up", purpose=purpose, subject=subject.name)
             return None
         call = LLMCall(
             at=at,
             purpose=purpose,
-            subject=subject,
+            subject=subject.name,
+            cluster=subject.cluster,
+            namespace=subject.namespace,
+            severity=subject.severity,
             provider=model.name,
             model=model.model,
             prompt=prompt.user[:MAX_STORED],
@@ -82,22 +94,35 @@ def _complete(model: Provider, prompt: Prompt, call: LLMCall, until: float) -> C
         return None
     call.duration_seconds = monotonic() - started
     call.prompt_tokens, call.completion_tokens = completion.prompt_tokens, completion.completion_tokens
+    call.cached_tokens = min(completion.cached_tokens, completion.prompt_tokens)
     call.response = redact(completion.text)[:MAX_STORED]
     return completion
 
 
 def _close(call: LLMCall, outcome: str, error: str = "") -> None:
     call.outcome, call.error = outcome, redact(error)[:1024]
+    _charge(call)
     call.save()
     if error:
         logger.warning("llm_call_failed", purpose=call.purpose, subject=call.subject, outcome=outcome, error=call.error)
 
 
-def _within_budget(subject: str, at: datetime) -> bool:
-    today = LLMCall.objects.filter(at__gt=at - DAY)
-    if today.filter(subject=subject).count() >= CALLS_PER_SUBJECT:
-        return False
-    return today[:CALLS_PER_DAY].count() < CALLS_PER_DAY
+def _charge(call: LLMCall) -> None:
+    """By what the provider reported; a call without an answer costs what the machine's time does, where that is priced."""
+    price = prices.price_of(
+        provider=settings.AIOPS_LLM_PROVIDER or prices.provider_at(settings.AIOPS_LLM_BASE_URL),
+        model=call.model,
+        on=call.at.astimezone(UTC).date(),
+        own=settings.AIOPS_LLM_PRICES,
+    )
+    call.price = price.version[:253]
+    call.cost = prices.cost(
+        price,
+        prompt=call.prompt_tokens,
+        completion=call.completion_tokens,
+        cached=call.cached_tokens,
+        seconds=call.duration_seconds,
+    )
 
 
 def _repair(prompt: Prompt, answer: str, problem: str) -> Prompt:

@@ -92,6 +92,19 @@ class IncidentRollup(Rollup):
     acknowledge_count = models.IntegerField(default=0)
     acknowledge_sum = models.BigIntegerField(default=0)  # seconds from the detection to the acknowledgement
 
+    # costs leave chaos experiments and merged incidents out
+    charged = models.IntegerField(default=0)  # incidents that may cost something
+    downtime_sum = models.BigIntegerField(default=0)  # seconds from the event to the resolution
+    running_since = models.BigIntegerField(default=0)  # sum of the events of those not resolved, seconds since 1970
+    handled_count = models.IntegerField(default=0)
+    handled_sum = models.BigIntegerField(default=0)  # seconds that a person worked, from the acknowledgement on
+    automated_count = models.IntegerField(default=0)
+    automated_sum = models.BigIntegerField(default=0)  # downtime of those that a plan ended
+    manual_count = models.IntegerField(default=0)
+    manual_sum = models.BigIntegerField(default=0)  # downtime of those that a person ended
+    llm_calls = models.IntegerField(default=0)
+    llm_cost = models.BigIntegerField(default=0)  # millionths of the currency
+
     detect_histogram = models.BinaryField(default=bytes)  # analytics.histograms
     resolve_histogram = models.BinaryField(default=bytes)
 
@@ -114,6 +127,9 @@ class WorkloadRollup(Rollup):
     anomalies = models.IntegerField(default=0)
     resolve_count = models.IntegerField(default=0)
     resolve_sum = models.BigIntegerField(default=0)
+    downtime_sum = models.BigIntegerField(default=0)
+    unresolved = models.IntegerField(default=0)
+    running_since = models.BigIntegerField(default=0)
     last = models.BigIntegerField(default=0)  # detection of the newest, seconds since 1970
 
     class Meta:
@@ -194,3 +210,26 @@ class AuditRollup(Rollup):
             )
         ]
         indexes = [models.Index(fields=["grain", "start"], name="audit_rollup_by_start")]
+
+
+class LLMRollup(Rollup):
+    """Calls of language models by their time; cluster, namespace and severity are those of the incident at that moment."""
+
+    provider = models.CharField(max_length=64)
+    model = models.CharField(max_length=128)
+    purpose = models.CharField(max_length=64)
+    accepted = models.IntegerField(default=0)
+    priced = models.IntegerField(default=0)
+    prompt_tokens = models.BigIntegerField(default=0)
+    completion_tokens = models.BigIntegerField(default=0)
+    cached_tokens = models.BigIntegerField(default=0)
+    cost = models.BigIntegerField(default=0)  # millionths of the currency
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grain", "cluster", "namespace", "start", "severity", "provider", "model", "purpose"],
+                name="llm_rollup_is_unique",
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "start"], name="llm_rollup_by_start")]

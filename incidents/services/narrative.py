@@ -17,7 +17,7 @@ def told_by_model(*, incident: Incident, context: Context, rules: Conclusion, at
         return rules
     answer = llm.ask(
         purpose="analysis",
-        subject=incident.name,
+        subject=llm.Subject(incident.name, incident.cluster_name, incident.namespace, incident.severity),
         prompt=prompt.build(context, rules),
         check=lambda text: prompt.read(text, context=context, rules=rules),
         at=at,

@@ -17,6 +17,7 @@ class Completion:
     text: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt
 
 
 class ProviderError(Exception):

@@ -105,7 +105,10 @@ def _completion(body: bytes) -> Completion:
         raise ProviderError("the answer holds no text")
     usage = answer.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    return Completion(text, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    # reasoning is billed as output, and `completion_tokens` contains it
+    return Completion(text, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), _count(cached))
 
 
 def _count(value: object) -> int:

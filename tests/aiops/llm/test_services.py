@@ -6,7 +6,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from aiops.llm import services
+from aiops.llm import budget, services
 from aiops.llm.models import LLMCall
 from aiops.llm.providers.base import Prompt, Rejected
 from tests.conftest import NOON
@@ -38,7 +38,9 @@ def configure(settings):
 
 def ask(check=lambda text: text, text: str = "what is wrong?") -> str | None:
     prompt = Prompt("answer", text)
-    return services.ask(purpose="analysis", subject="INC-20270412-001", prompt=prompt, check=check, at=NOON)
+    return services.ask(
+        purpose="analysis", subject=services.Subject("INC-20270412-001"), prompt=prompt, check=check, at=NOON
+    )
 
 
 def must_be_yes(text: str) -> str:
@@ -146,7 +148,7 @@ class TestAsk:
             "outcome": "accepted",
         }
         LLMCall.objects.bulk_create(
-            LLMCall(at=NOON - timedelta(hours=1), **values) for _ in range(services.CALLS_PER_SUBJECT)
+            LLMCall(at=NOON - timedelta(hours=1), **values) for _ in range(budget.CALLS_PER_SUBJECT)
         )
         with http_server(says("yes")) as server:
             configure(server)
