@@ -189,6 +189,10 @@ if EMBEDDED:
 else:
     DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True))}
     DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
+    if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+        DATABASES["default"]["ENGINE"] = "aiops.postgresql"
+        # None behind a pooler that hands a connection to others between two statements
+        DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 0 if env_bool("AIOPS_PREPARED_STATEMENTS", True) else None
 
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}

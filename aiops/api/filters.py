@@ -7,8 +7,9 @@ class IncidentFilter(FilterSet):
     resource = ResourceFilter("resource_kind", "resource_name")
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -18,13 +19,28 @@ from django.db.models import Choices, QuerySet
 
 from aiops.api.exceptions import BadRequest
 from aiops.api.formats import parse_time
+from aiops.statements import Slot
 
 SECOND = timedelta(seconds=1)
-LATEST = datetime.max.replace(tzinfo=UTC, microsecond=0)
+LAST = datetime.max.replace(tzinfo=UTC)
+LATEST = LAST.replace(microsecond=0)
 LOWER, UPPER = ("since", "from"), ("until", "to")  # synonyms; of two the narrower counts
 TRUE, FALSE = {"true", "1"}, {"false", "0"}
 
 F = TypeVar("F", bound=type["FilterSet"])
+Narrow = Callable[[QuerySet[Any]], QuerySet[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One filter as a part of a `Statement`: `shape` is what the SQL depends on, `values` is what comes with each request.
+
+    `narrow` puts a `Slot` of the same name wherever a value belongs.
+    """
+
+    shape: Hashable
+    values: Mapping[str, Any]
+    narrow: Narrow
 
 
 class EnumFormField(forms.Field):
@@ -94,15 +110,20 @@ class TimeFilter(django_filters.Filter):  # type: ignore[misc]
         super().__init__(field_name, **options)
 
     def filter(self, qs: QuerySet[Any], value: datetime | None) -> QuerySet[Any]:
+        condition = self.condition(value)
+        return qs if condition is None else qs.filter(**{condition[0]: condition[1]})
+
+    def condition(self, value: datetime | None) -> tuple[str, datetime] | None:
+        """Lookup and bound; None where every time fits."""
         if value is None:
-            return qs
+            return None
         whole = value.replace(microsecond=0)
         # shown <= bound  is  time < the second after the bound;  shown >= bound  is  time >= the bound rounded up
         if self.upper:
-            return qs.filter(**{f"{self.field_name}__lt": whole + SECOND}) if whole < LATEST else qs
+            return (f"{self.field_name}__lt", whole + SECOND) if whole < LATEST else None
         if whole == value:
-            return qs.filter(**{f"{self.field_name}__gte": whole})
-        return qs.filter(**{f"{self.field_name}__gte": whole + SECOND}) if whole < LATEST else qs.none()
+            return f"{self.field_name}__gte", whole
+        return (f"{self.field_name}__gte", whole + SECOND) if whole < LATEST else (f"{self.field_name}__gt", LAST)
 
 
 class ResourceFilter(django_filters.CharFilter):  # type: ignore[misc]
@@ -149,12 +170,44 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
         """The values of the filters that the query names. Raises `BadRequest` as `apply` does."""
         return cls(query, rows).values()
 
+    @classmethod
+    def conditions(cls, query: Mapping[str, Any], rows: QuerySet[Any]) -> list[Condition] | None:
+        """The same as parts of a statement; None when a filter does not know how. Raises `BadRequest` as `apply` does."""
+        found = cls(query, rows)
+        if not found.filters:
+            return []
+        cleaned = found.values()
+        conditions = []
+        for name, one in found.filters.items():
+            condition = condition_of(name, one, cleaned[name])
+            if condition is None:
+                return None
+            conditions.append(condition)
+        return conditions
+
     def values(self) -> dict[str, Any]:
         if not self.form.is_valid():
             reasons = {name: [str(reason) for reason in errors] for name, errors in self.form.errors.items()}
             raise BadRequest("The query parameters are not valid", reasons)
         refuse_reversed(self.form.cleaned_data)
         return dict(self.form.cleaned_data)
+
+
+def condition_of(name: str, one: Any, value: Any) -> Condition | None:
+    """A filter that only compares a column takes a `Slot` as it takes a value. One that computes is asked, or not known here."""
+    if isinstance(one, TimeFilter):
+        bound = one.condition(value)
+        if bound is None:
+            return Condition((name, None), {}, lambda rows: rows)
+        lookup, moment = bound
+        return Condition((name, lookup), {name: moment}, lambda rows: rows.filter(**{lookup: Slot(name)}))
+    if isinstance(one, BooleanFilter):
+        return Condition((name, value), {}, lambda rows: one.filter(rows, value))
+    if type(one) in (EnumFilter, TextFilter, IntegerFilter):
+        return Condition(name, {name: value}, lambda rows: one.filter(rows, Slot(name)))
+    if isinstance(one, ResourceFilter) and "/" not in value:
+        return Condition(name, {name: value}, lambda rows: rows.filter(**{one.name_column: Slot(name)}))
+    return None
 
 
 def refuse_reversed(bounds: Mapping[str, Any]) -> None:

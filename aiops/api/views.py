@@ -23,13 +23,14 @@ from rest_framework.viewsets import ViewSetMixin
 
 from aiops.api import idempotency, throttling
 from aiops.api.exceptions import BadRequest
-from aiops.api.filters import FilterSet
+from aiops.api.filters import Condition, FilterSet
 from aiops.api.negotiation import JSON, BrowserOrJSON
 from aiops.api.operations import Accepts, Operation
 from aiops.api.ordering import CodePoint
-from aiops.api.pagination import Page, total_of
+from aiops.api.pagination import Page
 from aiops.api.parsers import BODY_MAX
 from aiops.api.requests import ApiRequest
+from aiops.api.selection import Asked, equals, scope_conditions
 from aiops.api.serializers import (
     Body,
     Envelope,
@@ -221,6 +222,13 @@ class ResourceViewSet(ViewSetMixin, ApiView):
         namespace = self.scope_namespace if self.namespaced else None
         return self.scope.narrow(rows, namespace=namespace, cluster=self.scope_cluster)
 
+    def queryset_conditions(self) -> list[Condition] | None:
+        """What `get_queryset` narrows `queryset` by; None where a view overrides it."""
+        if type(self).get_queryset is not ResourceViewSet.get_queryset:
+            return None
+        namespace = self.scope_namespace if self.namespaced else None
+        return scope_conditions(self.scope, namespace=namespace, cluster=self.scope_cluster)
+
     def get_object(self) -> Any:
         """The addressed row (NAME-2…4). Raises `Missing`, or `BadRequest` when the name is ambiguous."""
         name: str = self.kwargs[self.lookup_field]
@@ -320,26 +328,50 @@ class Lists:
     ordering: ClassVar[Sequence[str | CodePoint]] = (CodePoint("name"), CodePoint("namespace"))
     columns: ClassVar[Sequence[str]] = ()  # given: the page is read by `values(*columns)`, without model instances
 
+    # JSON columns among them that no member looks into: they go from the database into the answer as text
+    raw: ClassVar[Sequence[str]] = ()
+
     def list(self: Any, request: Request) -> Response:
         page = Page.of(request.GET, size=self.page_size, maximum=self.page_size_max)
-        rows = self.narrow(self.get_queryset())
-        total = self.total(rows)
-        rows = page.of_rows(rows.order_by(*self.ordering), total)
-        items = self.render_items(rows.values(*self.columns) if self.columns else rows)
+        asked = self.asked()
+        total = self.total(asked)
+        items = self.render_items(asked.page(page, total, ordering=self.ordering, columns=self.columns, raw=self.raw))
         document = list_document(self.kind_of_list, items, total=total, page=page.number, page_size=page.size)
         return Response(document)
 
+    def asked(self: Any) -> Asked:
+        """The rows that the query asks for and the key may see. Raises `BadRequest`."""
+        return Asked(type(self), self.queryset, lambda: self.narrow(self.get_queryset()), self.conditions())
+
+    def conditions(self: Any) -> Sequence[Condition] | None:
+        """What narrows the list; None when one of the filters is no part of a statement, or the view has rows of its own."""
+        narrowed = self.queryset_conditions()
+        if narrowed is not None and self.filterset_class is not None:
+            filters = self.filterset_class.conditions(self.request.GET, self.queryset)
+            narrowed = None if filters is None else [*narrowed, *filters]
+        if narrowed is not None and self.has_plain_namespace:
+            namespace = self.param("namespace")
+            if namespace is not None:
+                narrowed.append(equals("namespace", namespace))
+        return narrowed
+
     def narrow(self: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows that the query asks for. `filterset_class` without a `namespace` filter gets the plain one."""
         if self.filterset_class is not None:
             rows = self.filterset_class.apply(self.request.GET, rows)
-        if self.namespaced and (self.filterset_class is None or "namespace" not in self.filterset_class.base_filters):
+        if self.has_plain_namespace:
             namespace = self.param("namespace")
             rows = rows if namespace is None else rows.filter(namespace=namespace)
         return rows
 
-    def total(self, rows: QuerySet[Any]) -> int:
-        return total_of(rows)
+    @property
+    def has_plain_namespace(self: Any) -> bool:
+        """`filterset_class` without a `namespace` filter gets the plain one."""
+        return self.namespaced and (
+            self.filterset_class is None or "namespace" not in self.filterset_class.base_filters
+        )
+
+    def total(self, asked: Asked) -> int:
+        return asked.count()
 
     def render_items(self: Any, rows: Iterable[Any]) -> Items:
         """The items of one page; override to fetch what they need from elsewhere in one query."""

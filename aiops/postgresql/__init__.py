@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend with three measured changes (see `base.py`); the vendor stays `postgresql`."""
