@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from django.db import connection
 
+from aiops import bulk
 from aiops.audit.actor import Actor
 from aiops.audit.models import AuditChain, AuditEvent, AuditVerdict
 from aiops.audit.records import checksum, subject
@@ -57,7 +58,7 @@ def record(*records: Record, at: datetime) -> list[AuditEvent]:
         event.chain, event.position, event.previous = chain.number, chain.length, chain.head
         event.hash = chain.head = link(event)
         events.append(event)
-    AuditEvent.objects.bulk_create(events)
+    bulk.create(events)
     AuditChain.objects.filter(pk=chain.pk).update(length=chain.length, head=chain.head)
     return events
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.dispatch import Signal
 
+from aiops import bulk
 from aiops.audit import services as audit
 from aiops.audit.actor import Actor
 from aiops.notifications import services as notifications
@@ -50,7 +51,7 @@ def write(incident: Incident, change: Change, *, at: datetime, to: str | None = 
         incident.change(**columns)
     else:
         incident.move_to(to, **columns)
-    timeline.event(incident, change.entry(), at).save(force_insert=True)
+    bulk.create([timeline.event(incident, change.entry(), at)])
 
 
 def tell(incident: Incident, change: Change, *, actor: Actor, at: datetime, **facts: Any) -> None:

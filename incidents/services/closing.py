@@ -6,12 +6,13 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F
 
+from aiops import bulk
 from aiops.api.formats import format_time
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM, Actor
 from aiops.errors import Conflict
 from aiops.notifications import services as notifications
-from incidents.models import Anomaly, Incident, TimelineEvent
+from incidents.models import Anomaly, Incident
 from incidents.services import postmortems, timeline
 from incidents.services.changes import Change, Type, audit_record, message, quiet_windows, write
 from incidents.signals import incident_resolved
@@ -77,7 +78,7 @@ def settle(*, incidents: Sequence[Incident], resolution: str, at: datetime) -> l
         incident.requires_human_action, incident.updated_at = False, at
         incident.version += 1
         incident.timeline_count += 1
-    TimelineEvent.objects.bulk_create(timeline.event(incident, change.entry(), at) for incident in incidents)
+    bulk.create(timeline.event(incident, change.entry(), at) for incident in incidents)
     return _announce(incidents, change, actor=SYSTEM, at=at)
 
 

@@ -15,6 +15,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q, QuerySet
 
+from aiops import bulk
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM, Actor
 from aiops.notifications import services as notifications
@@ -25,7 +26,7 @@ from federation.models import Cluster
 from federation.services import windows
 from incidents import grouping, risk
 from incidents.grouping import Batch, Known, Outcome, Placement
-from incidents.models import Anomaly, Decision, Incident, TimelineEvent
+from incidents.models import Anomaly, Incident
 from incidents.observations import Observation
 from incidents.services import closing, opening, scoring
 from incidents.services.changes import Change, Type, audit_record, message, quiet_windows
@@ -168,7 +169,7 @@ def _open(
         return {}, {}
     previous = _previous(keys, at)
     names = sequences.take(counter, len(keys))
-    rows = Incident.objects.bulk_create(
+    rows = bulk.create(
         opening.incident(name, key, placement.taken[key], previous.get(key), at)
         for name, key in zip(names, keys, strict=True)
     )
@@ -185,11 +186,9 @@ def _store(
     found = [
         (incident, [opening.anomaly(incident, news, at) for news, _ in members]) for incident, members, _ in placed
     ]
-    Anomaly.objects.bulk_create(row for _, rows in found for row in rows)
-    TimelineEvent.objects.bulk_create(event for incident, rows in found for event in opening.events(incident, rows, at))
-    Decision.objects.bulk_create(
-        row for incident, members, before in placed for row in opening.decisions(incident, members, before, at)
-    )
+    bulk.create(row for _, rows in found for row in rows)
+    bulk.create(event for incident, rows in found for event in opening.events(incident, rows, at))
+    bulk.create(row for incident, members, before in placed for row in opening.decisions(incident, members, before, at))
 
 
 def _reassess(placement: Placement, joined: dict[str, Incident], at: datetime) -> list[Incident]:
@@ -212,8 +211,8 @@ def _reassess(placement: Placement, joined: dict[str, Incident], at: datetime) -
         incident.version += 1
         incident.updated_at = at
     columns = ["risk_score", "severity", "started_at", "timeline_count", "version", "updated_at"]
-    Incident.objects.bulk_update(joined.values(), columns)
-    Decision.objects.bulk_create(decisions)
+    bulk.update(joined.values(), columns)
+    bulk.create(decisions)
     return raised
 
 
@@ -259,7 +258,7 @@ def _sight_again(batch: Batch, at: datetime) -> None:
             Anomaly(pk=known.pk, evidence={**known.evidence, **_began(observation)})
             for known, observation in batch.renewed.values()
         ]
-        Anomaly.objects.bulk_update(rows, ["evidence"])
+        bulk.update(rows, ["evidence"])
     seen = [*batch.sighted, *batch.renewed]
     if seen:
         # who holds such a row is changing it: our sighting comes too late, and waiting could deadlock

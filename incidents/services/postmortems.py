@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from aiops import bulk
 from aiops.api.formats import format_time
 from aiops.audit import services as audit
 from aiops.audit.actor import Actor
@@ -41,7 +42,7 @@ def write_all(*, incidents: Sequence[Incident], at: datetime) -> list[PostMortem
             _bring_up_to_date(existing[incident.pk], facts[incident.pk], at)
     if missing:
         names = sequences.take(sequences.lock(prefix="PM", at=at), len(missing))
-        created = PostMortem.objects.bulk_create(
+        created = bulk.create(
             _row(name, incident, facts[incident.pk], at) for name, incident in zip(names, missing, strict=True)
         )
         existing |= {row.incident_id: row for row in created}

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import F
 
+from aiops import bulk
 from aiops.redaction import redact, redact_details
 from incidents.models import Decision, Incident, TimelineEvent
 
@@ -37,7 +38,7 @@ def append_all(*, entries: Sequence[tuple[Incident, Entry]], at: datetime) -> No
     """`append` for many incidents at once: one insert and one update per distinct number of events."""
     if not entries:
         return
-    TimelineEvent.objects.bulk_create(event(incident, entry, at) for incident, entry in entries)
+    bulk.create(event(incident, entry, at) for incident, entry in entries)
     counts: dict[int, int] = {}
     for incident, _ in entries:
         counts[incident.pk] = counts.get(incident.pk, 0) + 1
