@@ -1,9 +1,10 @@
 """Rules on Nodes (rule book 4.5)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from incidents.detectors import fields
-from incidents.detectors.base import Context, Outcome, Verdict, signal
+from incidents.detectors.base import Context, Outcome, Signal, Verdict, signal
 from incidents.detectors.fields import ABSENT, Condition, Obj, mapping, number_of, objects, parse_time, text
 
 _PRESSURES = {
@@ -57,6 +58,22 @@ _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 
 
 def judge(node: Obj, context: Context) -> Iterator[Outcome]:
+    """What is wrong with the node; each signal says what the node runs on, which nodes of other clusters may share."""
+    image = image_of(node)
+    for outcome in _judge(node, context):
+        known = isinstance(outcome, Signal) and image
+        yield replace(outcome, evidence={**outcome.evidence, "nodeImage": image}) if known else outcome
+
+
+def image_of(node: Obj) -> str:
+    """Operating system, kernel and kubelet of the node, as it reports them; '' when it reports none."""
+    info = mapping(fields.status(node).get("nodeInfo"))
+    return ", ".join(filter(None, (text(info.get(key)) for key in ("osImage", "kernelVersion", "kubeletVersion"))))[
+        :253
+    ]
+
+
+def _judge(node: Obj, context: Context) -> Iterator[Outcome]:
     conditions = fields.conditions(node)
     taints = {text(taint.get("key")): taint for taint in objects(fields.spec(node).get("taints"))}
     if fields.is_deleting(node) or not _LEAVING_TAINTS.isdisjoint(taints):

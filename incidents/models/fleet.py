@@ -11,6 +11,9 @@ class FleetCorrelation(models.Model):
         SIGNATURE = "same_signature"  # the same signal of the same workload in three clusters or more
         CASCADE = "promotion_cascade"  # seen in staging before production
         IMAGE = "common_change"  # containers of the same image in two clusters or more
+        DEPENDENCY = "common_dependency"  # the same registry, host or name server is not reached
+        NODE_IMAGE = "same_node_image"  # nodes of the same operating system, kernel and kubelet
+        INFRASTRUCTURE = "infrastructure"  # nodes of the same region
 
     correlation_id = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=32, choices=Kind)

@@ -5,7 +5,7 @@ fleet incident is an incident like any other, without a cluster, so that nothing
 members have.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -14,7 +14,7 @@ from django.db.models import F, Q
 
 from aiops.notifications import services as notifications
 from incidents import fleet
-from incidents.fleet import Candidate, Group
+from incidents.fleet import Candidate, Cause, Group
 from incidents.models import Anomaly, FleetCorrelation, Incident
 from incidents.observations import Observation, digest
 from incidents.services import correlation, timeline
@@ -46,24 +46,29 @@ def _candidates(at: datetime) -> list[Candidate]:
         .order_by("-started_at", "-pk")
         .values_list(
             "pk", "cluster__name", "cluster__environment", "signal_type", "resource_kind", "namespace",
-            "resource_name", "started_at", "state",
+            "resource_name", "started_at", "cluster__region", "state",
         )
     )[:LIMIT]  # fmt: skip
     rows = list(recent)
-    images = _images([row[0] for row in rows])
+    if len({row[1] for row in rows}) < fleet.CAUSE_CLUSTERS:
+        return []  # one cluster shares nothing
+    causes = _causes({row[0]: (row[4], row[8]) for row in rows})
     return [
-        Candidate(*row[:8], images=images.get(row[0], frozenset()), is_open=row[8] != IncidentState.RESOLVED)
+        Candidate(*row[:9], causes=causes.get(row[0], frozenset()), is_open=row[9] != IncidentState.RESOLVED)
         for row in rows
     ]
 
 
-def _images(incidents: Iterable[int]) -> dict[int, frozenset[str]]:
-    rows = Anomaly.objects.filter(incident__in=list(incidents), cleared_at=None, evidence__has_key="image")
-    found: dict[int, set[str]] = {}
-    for pk, image in rows.values_list("incident", "evidence__image"):
-        if isinstance(image, str) and image:
-            found.setdefault(pk, set()).add(image)
-    return {pk: frozenset(names) for pk, names in found.items()}
+def _causes(incidents: Mapping[int, tuple[str, str]]) -> dict[int, frozenset[Cause]]:
+    """What each incident, given with kind and region, may share with others."""
+    rows = Anomaly.objects.filter(incident__in=list(incidents), cleared_at=None)
+    found: dict[int, set[Cause]] = {}
+    for pk, signal_type, text, evidence in rows.values_list("incident", "signal_type", "description", "evidence"):
+        kind, region = incidents[pk]
+        facts = evidence if isinstance(evidence, dict) else {}
+        shared = fleet.causes(signal_type=signal_type, kind=kind, region=region, text=text, evidence=facts)
+        found.setdefault(pk, set()).update(shared)
+    return {pk: frozenset(shared) for pk, shared in found.items()}
 
 
 # --- opening and changing --------------------------------------------------------------------------------------------
@@ -149,7 +154,7 @@ def _join(incident: Incident, row: FleetCorrelation, at: datetime) -> None:
 
 
 def _raise_incident(group: Group, at: datetime) -> None:
-    """One incident for what is common; a cascade or a shared image alone is a hint beside the members, not a problem more."""
+    """One incident for what is common; a cascade or a shared cause alone is a hint beside the members, not a problem more."""
     if group.elevated:
         correlation.observe(observations=[_observation(group.key, group, firing=True)], at=at)
 

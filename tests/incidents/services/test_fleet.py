@@ -127,3 +127,88 @@ class TestImage:
 
         row = FleetCorrelation.objects.get()
         assert (row.kind, row.subject, row.elevated) == ("common_change", "image registry.example/base:7", False)
+
+    def test_is_not_common_when_nothing_else_is(self):
+        """The same base image under two workloads with two symptoms, at two times."""
+        for number, cluster in enumerate(clusters("a", "b")):
+            incident = crash(cluster, after=number * 25 * MINUTE, name=f"app-{number}", signal_type=f"signal_{number}")
+            make_anomaly(incident=incident, evidence={"image": "registry.example/base:7"})
+
+        assert fleet.correlate(at=NOON + 30 * MINUTE) == 0
+
+
+class TestDependency:
+    def test_that_is_not_reached_from_two_clusters_is_shared(self):
+        for number, cluster in enumerate(clusters("a", "b")):
+            incident = crash(cluster, name=f"app-{number}", after=number * MINUTE)
+            text = f"Get https://pay-{number}.svc: dial tcp: lookup api.bank.example on 10.96.0.10:53: no such host"
+            make_anomaly(incident=incident, description=text)
+
+        fleet.correlate(at=NOON + MINUTE)
+
+        row = FleetCorrelation.objects.get()
+        assert (row.kind, row.subject, row.clusters) == ("common_dependency", "dependency api.bank.example", ["a", "b"])
+        assert not Incident.objects.filter(cluster=None).exists()
+
+    def test_is_the_registry_of_different_images_that_cannot_be_pulled(self):
+        for number, cluster in enumerate(clusters("a", "b")):
+            incident = crash(cluster, name=f"app-{number}", signal_type="image_pull_error")
+            evidence = {"image": f"registry.example/app-{number}:1"}
+            make_anomaly(incident=incident, signal_type="image_pull_error", evidence=evidence)
+
+        fleet.correlate(at=NOON)
+
+        assert FleetCorrelation.objects.get().subject == "dependency registry.example"
+
+    def test_is_not_shared_after_ten_minutes(self):
+        for number, cluster in enumerate(clusters("a", "b")):
+            incident = crash(cluster, name=f"app-{number}", after=number * 11 * MINUTE)
+            make_anomaly(incident=incident, description="dial tcp: lookup api.bank.example: no such host")
+
+        assert fleet.correlate(at=NOON + 11 * MINUTE) == 0
+
+
+class TestNodes:
+    def sick(self, cluster: Cluster, name: str, *, image: str = "", after: timedelta = timedelta(0)) -> Incident:
+        incident = crash(
+            cluster, name=name, resource_kind="Node", namespace="", signal_type="node_not_ready", after=after
+        )
+        make_anomaly(incident=incident, evidence={"nodeImage": image} if image else {})
+        return incident
+
+    def test_of_one_image_are_found(self):
+        for cluster in clusters("a", "b"):
+            self.sick(cluster, f"node-of-{cluster.name}", image="Debian 12, 6.1.0-18, v1.31.4")
+
+        fleet.correlate(at=NOON)
+
+        row = FleetCorrelation.objects.get()
+        assert (row.kind, row.subject) == ("same_node_image", "node image Debian 12, 6.1.0-18, v1.31.4")
+
+    def test_of_one_region_are_found(self):
+        for cluster in clusters("a", "b", region="north"):
+            self.sick(cluster, f"node-of-{cluster.name}")
+        for cluster in clusters("c", region="south"):
+            self.sick(cluster, f"node-of-{cluster.name}")
+
+        fleet.correlate(at=NOON)
+
+        row = FleetCorrelation.objects.get()
+        assert (row.kind, row.subject, row.clusters) == ("infrastructure", "region north", ["a", "b"])
+
+    def test_keep_the_id_while_members_come_and_close_with_the_last(self):
+        a, b, c = clusters("a", "b", "c", region="north")
+        first, second = self.sick(a, "n1"), self.sick(b, "n2")
+        fleet.correlate(at=NOON)
+        was = FleetCorrelation.objects.get().correlation_id
+        third = self.sick(c, "n3", after=MINUTE)
+        fleet.correlate(at=NOON + MINUTE)
+        Incident.objects.filter(pk__in=[first.pk, second.pk]).update(state="Resolved", resolved_at=NOON + 2 * MINUTE)
+        fleet.correlate(at=NOON + 2 * MINUTE)
+        row = FleetCorrelation.objects.get()
+        assert (row.correlation_id, row.clusters, row.closed_at) == (was, ["a", "b", "c"], None)
+
+        Incident.objects.filter(pk=third.pk).update(state="Resolved", resolved_at=NOON + 3 * MINUTE)
+        fleet.correlate(at=NOON + 3 * MINUTE)
+
+        assert FleetCorrelation.objects.get().closed_at == NOON + 3 * MINUTE
