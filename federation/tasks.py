@@ -7,17 +7,18 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from federation.services import folder, health
+from federation.services import connectivity, folder, health
 
 BUDGET = 25.0  # seconds of one round; what is left is due at the next one
 
 
 @shared_task(ignore_result=True)
 def check_due_clusters() -> None:
-    """Check every cluster that is due, many at a time."""
+    """Check every cluster that is due, many at a time, and say so when nearly all of them are silent."""
     began = time.monotonic()
     while health.check_due(at=timezone.now()) and time.monotonic() - began < BUDGET:
         continue
+    connectivity.tell(at=timezone.now())
 
 
 @shared_task(ignore_result=True)

@@ -19,9 +19,9 @@ def hold(*, name: str, holder: str, lasts: timedelta, at: datetime) -> bool:
     return Lease.objects.filter(name=name, holder=holder).exists()
 
 
-def release(*, name: str, holder: str) -> None:
-    """Give the lease back so that the next one need not wait for its end."""
-    Lease.objects.filter(name=name, holder=holder).delete()
+def release(*, name: str, holder: str) -> bool:
+    """Give the lease back so that the next one need not wait for its end. False when it was not the holder's any more."""
+    return bool(Lease.objects.filter(name=name, holder=holder).delete()[0])
 
 
 def renew(*, prefix: str, holder: str, lasts: timedelta, at: datetime) -> set[str]:

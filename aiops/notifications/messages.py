@@ -30,6 +30,8 @@ EVENTS = frozenset(
         "cluster_disconnected",
         "cluster_credentials_expiring",
         "cluster_connected",
+        "hub_cut_off",
+        "hub_connected",
         "report",
         "slo_alert",
     }

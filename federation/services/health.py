@@ -20,7 +20,7 @@ from federation import health
 from federation.health import Origin, Standing
 from federation.models import Cluster, Health, HealthSample, Phase
 from federation.probing import Probe, classify, has_answered, probe
-from federation.services import connections
+from federation.services import connections, connectivity
 
 THREADS = 32  # of a round; with a tenth of 500 clusters hanging for five seconds each, eight would do
 BATCH = 200
@@ -196,7 +196,8 @@ def _tell(cluster: Cluster, was: str, error: ClientError | None, actor: Actor, a
     event = ""
     if was == Phase.PENDING or is_connected != (was == Phase.CONNECTED):
         event = BACK if is_connected else GONE
-        if was != Phase.PENDING or not is_connected:
+        # its own silence is no news while all are silent: connectivity.tell() speaks for them
+        if (was != Phase.PENDING or not is_connected) and not connectivity.is_told(at=at):
             notifications.announce(_message(cluster, event, text), at=at)
     _warn_of_expiry(cluster, at)
     if event or actor is not SYSTEM:
