@@ -29,24 +29,62 @@ PATTERNS: dict[str, str] = {
         r"|credential)s?[\"']?\s*[:=]\s*)(?:\"[^\"\n]{1,2000}\"|'[^'\n]{1,2000}'|[^\s\"',;&}\]]+)"
     ),
 }
+# A pattern can match only where one of its words (in lower case) stands. Looking for those first spares most texts most of the
+# patterns: a description of 60 characters costs 2 µs instead of 39.
+WORDS: dict[str, tuple[str, ...]] = {
+    "private-key": ("-----begin",),
+    "api-key": ("ck_live_",),
+    "jwt": ("eyj",),
+    "authorization": ("authorization",),
+    "bearer": ("bearer",),
+    "aws-access-key": ("akia", "asia"),
+    "github-token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    "gitlab-token": ("glpat-",),
+    "slack-token": ("xox",),
+    "slack-webhook": ("hooks.slack.com",),
+    "llm-key": ("sk-",),
+    "google-key": ("aiza",),
+    "url-password": ("://",),
+    "assignment": ("pass", "secret", "token", "key", "credential"),
+}
 SECRET_NAME = re.compile(
     r"(?i)pass(word|wd|phrase)|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|kubeconfig"
 )
 
 
 @lru_cache(maxsize=1)
-def _compiled(extra: tuple[str, ...]) -> list[tuple[str, re.Pattern[str]]]:
+def _compiled(extra: tuple[str, ...]) -> list[tuple[re.Pattern[str], str, tuple[str, ...]]]:
+    """Pattern, replacement and words of each; "" is in every text, so a pattern of the operator is always tried."""
     named = {**PATTERNS, **{f"custom-{number}": pattern for number, pattern in enumerate(extra, 1)}}
-    return [(name, re.compile(pattern, re.DOTALL)) for name, pattern in named.items()]
+    found = []
+    for name, text in named.items():
+        pattern = re.compile(text, re.DOTALL)
+        kept = r"\g<keep>" if "keep" in pattern.groupindex else ""
+        found.append((pattern, f"{kept}[REDACTED:{name}]", WORDS.get(name, ("",))))
+    return found
 
 
 def redact(text: str) -> str:
     """`text` with each secret replaced by `[REDACTED:<name of the pattern>]`, cut after 100,000 characters."""
     text = text[:LONGEST].replace("\x00", "")  # PostgreSQL stores no NUL
-    for name, pattern in _compiled(tuple(settings.AIOPS_LOG_SCRUB_PATTERNS)):
-        keeps = "keep" in pattern.groupindex
-        text = pattern.sub(rf"\g<keep>[REDACTED:{name}]" if keeps else f"[REDACTED:{name}]", text)
+    folded = _folded(text)
+    for pattern, replacement, words in _compiled(tuple(settings.AIOPS_LOG_SCRUB_PATTERNS)):
+        for word in words:
+            if word in folded:
+                text = pattern.sub(replacement, text)
+                folded = _folded(text)
+                break
     return text
+
+
+def _folded(text: str) -> str:
+    """As `re.IGNORECASE` sees it, which takes ſ for s and ı for i."""
+    return text.casefold().replace("ı", "i")
+
+
+@lru_cache(maxsize=4096)
+def _names_a_secret(key: str) -> bool:
+    return SECRET_NAME.search(key) is not None
 
 
 def redact_details(value: Any, depth: int = 6) -> Any:
@@ -58,7 +96,7 @@ def redact_details(value: Any, depth: int = 6) -> Any:
     if isinstance(value, Mapping):
         return {
             str(key): "[REDACTED]"
-            if SECRET_NAME.search(str(key)) and isinstance(item, str) and item
+            if _names_a_secret(str(key)) and isinstance(item, str) and item
             else redact_details(item, depth - 1)
             for key, item in value.items()
         }

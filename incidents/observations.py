@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from federation.models import Cluster
@@ -72,6 +73,7 @@ class Observation:
         return self.cluster.name if self.cluster else self.labels.get("cluster", "")
 
 
+@lru_cache(maxsize=16_384)  # a batch asks some six times for the key of each of its workloads
 def correlation_key(place: str, kind: str, namespace: str, name: str) -> str:
     """Digest of cluster, namespace, kind and name: signals with the same one are one incident."""
     return digest(place, "" if kind in CLUSTER_SCOPED else namespace, kind, name)

@@ -7,7 +7,7 @@ from django.dispatch import receiver
 
 from aiops.notifications.models import Notification
 from aiops.notifications.signals import notification_sent
-from aiops.nudges import nudge
+from aiops.nudges import nudge_rows
 from incidents.models import Incident
 from incidents.services import escalation, messages
 from incidents.signals import incident_acknowledged, incident_escalated, incident_opened
@@ -15,7 +15,7 @@ from incidents.signals import incident_acknowledged, incident_escalated, inciden
 
 @receiver(incident_opened)
 def analyze_on_open(sender: type[Incident], incident: Incident, **kwargs: Any) -> None:
-    nudge("incidents.tasks.analyze_incident", incident_id=incident.pk)
+    nudge_rows("incidents.tasks.analyze_incidents", incident.pk)
 
 
 @receiver(incident_escalated)

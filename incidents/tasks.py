@@ -4,12 +4,14 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from aiops.nudges import nudge
+from aiops.nudges import nudge, nudge_rows, work_off
 from federation.models import Cluster
 from incidents.models import Incident
 from incidents.services import analysis, detection, escalation, fleet
 
 BATCH = 200  # rows per sweep, the longest waiting first
+ANALYSES = 1_000  # per sweep: what a storm left behind, ten in a message
+ANALYZE = "incidents.tasks.analyze_incidents"
 
 
 @shared_task(ignore_result=True)
@@ -29,9 +31,13 @@ def poll_cluster(*, cluster_id: int) -> None:
 
 
 @shared_task(ignore_result=True)
-def analyze_incident(*, incident_id: int) -> None:
-    """Analyse the incident if it is due; one that was resolved or taken meanwhile is left alone."""
-    incident = Incident.objects.select_related("cluster").filter(pk=incident_id).first()
+def analyze_incidents(*, ids: list[int]) -> None:
+    """Analyse those incidents that are due; what was resolved or taken meanwhile is left alone."""
+    work_off(ANALYZE, ids, _analyze)
+
+
+def _analyze(pk: int) -> None:
+    incident = Incident.objects.select_related("cluster").filter(pk=pk).first()
     if incident is not None:
         analysis.analyze(incident=incident, at=timezone.now())
 
@@ -39,8 +45,7 @@ def analyze_incident(*, incident_id: int) -> None:
 @shared_task(ignore_result=True)
 def sweep() -> None:
     """Find incidents that wait for their analysis, whatever became of the message about them."""
-    for pk in analysis.due(at=timezone.now(), limit=BATCH):
-        nudge("incidents.tasks.analyze_incident", incident_id=pk, expires=settings.AIOPS_SWEEP_INTERVAL)
+    nudge_rows(ANALYZE, *analysis.due(at=timezone.now(), limit=ANALYSES), expires=settings.AIOPS_SWEEP_INTERVAL)
 
 
 @shared_task(ignore_result=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from aiops.nudges import nudge
+from aiops.nudges import nudge, nudge_rows
 from incidents.models import Incident
 from incidents.signals import incident_analyzed, incident_resolved
 from runbooks.models import RemediationPlan
@@ -13,7 +13,7 @@ from runbooks.states import RUNNING
 
 @receiver(incident_analyzed)
 def plan_on_analysis(sender: type[Incident], incident: Incident, **kwargs: Any) -> None:
-    nudge("runbooks.tasks.plan_remediation", incident_id=incident.pk)
+    nudge_rows("runbooks.tasks.plan_remediations", incident.pk)
 
 
 @receiver(incident_resolved)

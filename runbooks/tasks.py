@@ -8,18 +8,23 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from aiops.nudges import nudge
+from aiops.nudges import nudge, nudge_rows, work_off
 from incidents.models import Incident
 from runbooks.services import execution, planning
 
 BATCH = 200
+PLANS = 1_000  # per sweep, ten in a message
 MAX_STAGES = 100  # of one message; a plan has at most 50 steps
-PLAN, ADVANCE = "runbooks.tasks.plan_remediation", "runbooks.tasks.advance_plan"
+PLAN, ADVANCE = "runbooks.tasks.plan_remediations", "runbooks.tasks.advance_plan"
 
 
 @shared_task(acks_late=True)
-def plan_remediation(*, incident_id: int) -> None:
-    incident = Incident.objects.filter(pk=incident_id).first()
+def plan_remediations(*, ids: list[int]) -> None:
+    work_off(PLAN, ids, _plan)
+
+
+def _plan(pk: int) -> None:
+    incident = Incident.objects.filter(pk=pk).first()
     if incident is not None:
         planning.plan(incident=incident, at=timezone.now())
 
@@ -35,8 +40,7 @@ def advance_plan(*, plan_id: int) -> None:
 def sweep() -> None:
     """Find what is due and whose message got lost, or never came since it only became due now."""
     at = timezone.now()
-    for incident_id in planning.due(at=at, limit=BATCH):
-        nudge(PLAN, incident_id=incident_id, expires=settings.AIOPS_SWEEP_INTERVAL)
+    nudge_rows(PLAN, *planning.due(at=at, limit=PLANS), expires=settings.AIOPS_SWEEP_INTERVAL)
     for plan_id in execution.due(at=at, limit=BATCH):
         nudge(ADVANCE, plan_id=plan_id, expires=settings.AIOPS_SWEEP_INTERVAL)
 

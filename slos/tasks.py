@@ -4,9 +4,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from aiops.nudges import nudge
+from aiops.nudges import nudge, work_off
 from incidents.models import Incident
-from slos.models import SLO
+from slos.models import LIVE, SLO, IncidentSLA, SLAClock
 from slos.services import clocks, evaluation, history
 
 
@@ -29,17 +29,28 @@ def forget() -> None:
 
 
 @shared_task(ignore_result=True)
-def start_clocks(*, incident_id: int) -> None:
-    """Start the SLA clocks of a new incident."""
-    incident = Incident.objects.select_related("cluster").filter(pk=incident_id).first()
+def start_clocks(*, ids: list[int]) -> None:
+    """Start the SLA clocks of new incidents."""
+    if IncidentSLA.objects.filter(enabled=True).exists():
+        work_off("slos.tasks.start_clocks", ids, _start)
+
+
+def _start(pk: int) -> None:
+    incident = Incident.objects.select_related("cluster").filter(pk=pk).first()
     if incident is not None:
         clocks.start(incident=incident, at=timezone.now())
 
 
 @shared_task(ignore_result=True)
-def settle_clocks(*, incident_id: int) -> None:
+def settle_clocks(*, ids: list[int]) -> None:
     """Stop the SLA clocks whose promise was kept; the sweep does it, should this fail."""
-    incident = Incident.objects.select_related("cluster").filter(pk=incident_id).first()
+    # most incidents of a storm have no clock: one look for all of them
+    running = set(SLAClock.objects.filter(incident__in=ids, state__in=LIVE).values_list("incident", flat=True))
+    work_off("slos.tasks.settle_clocks", [pk for pk in ids if pk in running], _settle)
+
+
+def _settle(pk: int) -> None:
+    incident = Incident.objects.select_related("cluster").filter(pk=pk).first()
     if incident is not None:
         clocks.settle(incident=incident, at=timezone.now())
 

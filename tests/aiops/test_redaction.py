@@ -1,6 +1,10 @@
-import pytest
+import re
 
-from aiops.redaction import LONGEST, redact, redact_details
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiops.redaction import LONGEST, PATTERNS, WORDS, redact, redact_details
 
 SECRET = "s3cr3tValue0123456789"
 
@@ -41,6 +45,30 @@ class TestRedact:
         settings.AIOPS_LOG_SCRUB_PATTERNS = [r"CUST-\d+"]
 
         assert redact("for CUST-4711") == "for [REDACTED:custom-1]"
+
+
+PIECES = [
+    "-----BEGIN ", "RSA PRIVATE KEY-----", "ck_live_", "eyJ", "authorization", "AUTHOR\u0131ZATION",
+    "bearer ", "Bearer\n", "AKIA", "ASIA",
+    "ghp_", "ghr_", "glpat-", "xoxb-", "hooks.slack.com/services/", "sk-", "AIza", "://", "pa\u017fsword", "passphrase", "api_key",
+    "access-key", "credentials", "Secret", "token", "=", ": ", "@", "user:", "'", '"', ".", "-", " ", SECRET, SECRET.upper(),
+    "0123456789ABCDEF",
+]  # fmt: skip
+
+
+class TestWords:
+    def test_every_pattern_has_some(self) -> None:
+        assert WORDS.keys() == PATTERNS.keys()
+
+    @given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+    def test_spare_no_secret(self, text: str) -> None:
+        """The result is that of trying every pattern on every text."""
+        expected = text
+        for name, pattern in PATTERNS.items():
+            kept = r"\g<keep>" if "(?P<keep>" in pattern else ""
+            expected = re.sub(pattern, f"{kept}[REDACTED:{name}]", expected, flags=re.DOTALL)
+
+        assert redact(text) == expected
 
 
 class TestRedactDetails:

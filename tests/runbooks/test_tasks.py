@@ -33,7 +33,7 @@ def test_an_analyzed_incident_asks_for_a_plan(nudged):
 
     sent = nudged(lambda: incident_analyzed.send(type(incident), incident=incident))
 
-    assert sent == [("runbooks.tasks.plan_remediation", {"incident_id": incident.pk})]
+    assert sent == [("runbooks.tasks.plan_remediations", {"ids": [incident.pk]})]
 
 
 def test_a_resolved_incident_asks_its_plans_to_stop(nudged):
@@ -57,7 +57,7 @@ def test_the_sweep_finds_what_is_due(nudged):
     sent = nudged(tasks.sweep)
 
     assert sent == [
-        ("runbooks.tasks.plan_remediation", {"incident_id": incident.pk}),
+        ("runbooks.tasks.plan_remediations", {"ids": [incident.pk]}),
         ("runbooks.tasks.advance_plan", {"plan_id": due.pk}),
     ]
 
@@ -66,13 +66,13 @@ def test_plan_remediation_makes_the_plan():
     incident = analyzed_incident(make_cluster(), due_at=timezone.now())
     runbook("RestartDeployment")
 
-    tasks.plan_remediation(incident_id=incident.pk)
+    tasks.plan_remediations(ids=[incident.pk])
 
     assert RemediationPlan.objects.get().incident == incident
 
 
 def test_messages_about_rows_that_are_gone_are_ignored():
-    tasks.plan_remediation(incident_id=999_999)
+    tasks.plan_remediations(ids=[999_999])
     tasks.advance_plan(plan_id=999_999)
 
 

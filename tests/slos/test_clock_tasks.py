@@ -35,17 +35,17 @@ def test_a_new_incident_asks_for_its_clocks(nudged):
 
     sent = nudged(lambda: incident_opened.send(type(incident), incident=incident))
 
-    assert sent == [("slos.tasks.start_clocks", {"incident_id": incident.pk})]
+    assert sent == [("slos.tasks.start_clocks", {"ids": [incident.pk]})]
 
 
 def test_an_acknowledgement_asks_to_settle_the_clocks(nudged):
     make_sla()
     incident = make_incident(acknowledged_at=timezone.now())
-    tasks.start_clocks(incident_id=incident.pk)
+    tasks.start_clocks(ids=[incident.pk])
 
     sent = nudged(lambda: incident_acknowledged.send(type(incident), incident=incident))
 
-    assert sent == [("slos.tasks.settle_clocks", {"incident_id": incident.pk})]
+    assert sent == [("slos.tasks.settle_clocks", {"ids": [incident.pk]})]
 
 
 def test_the_sweep_starts_and_judges():
@@ -59,5 +59,5 @@ def test_the_sweep_starts_and_judges():
 
 
 def test_an_incident_that_is_gone_is_nobodys_business():
-    tasks.start_clocks(incident_id=0)
-    tasks.settle_clocks(incident_id=0)
+    tasks.start_clocks(ids=[0])
+    tasks.settle_clocks(ids=[0])
