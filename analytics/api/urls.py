@@ -2,6 +2,7 @@ from django.urls import path
 
 from analytics.api import figures
 from analytics.api.capacity import CapacityView
+from analytics.api.costs import CostsView
 
 urlpatterns = [
     path("analytics/summary", figures.SummaryView.as_view(), name="analytics-summary"),
@@ -11,4 +12,5 @@ urlpatterns = [
     path("analytics/top-resources", figures.TopResourcesView.as_view(), name="analytics-top-resources"),
     path("analytics/remediation-stats", figures.RemediationStatsView.as_view(), name="analytics-remediation-stats"),
     path("analytics/capacity", CapacityView.as_view(), name="analytics-capacity"),
+    path("analytics/costs", CostsView.as_view(), name="analytics-costs"),
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from aiops.api.formats import format_time
+from aiops.llm import prices
 from aiops.llm.models import LLMCall
 from analytics.history.stories import Ask, Attempt, Story
 from analytics.history.tables import Clock, Table, Value, as_json, uid
@@ -24,6 +25,7 @@ PREFIX = "aiops.chatcli.io"
 REQUIRED = "Restore the replicas once the cause is removed"
 NO_JSON, NO_LIST = "{}", "[]"
 MODEL = "demo-analyst"  # wrote every eighth analysis
+PRICE = prices.price_of(provider="openai", model=MODEL, on=prices.EVER)
 PLAN_TEXT = {
     P.COMPLETED: "Healthy again", P.FAILED: "Not healthy after the last step", P.ROLLED_BACK: "Not healthy, rolled back",
 }  # fmt: skip
@@ -171,10 +173,12 @@ class _Entry:
         )  # fmt: skip
         if by_model:
             tokens = 900 + story.risk * 23
+            cost = prices.cost(PRICE, prompt=tokens, completion=tokens // 6)
             self.add(
                 self.scribe.calls, at=moment, purpose="analysis", subject=self.name, provider="openai", model=MODEL,
                 prompt_tokens=str(tokens), completion_tokens=str(tokens // 6), duration_seconds=str(tokens / 400),
-                outcome="accepted",
+                outcome="accepted", cluster=self.cluster, namespace=story.workload.namespace, severity=story.severity,
+                cost=str(cost), price=PRICE.version,
             )  # fmt: skip
 
     def _plan(self, number: int, attempt: Attempt) -> None:

@@ -10,6 +10,8 @@ from aiops.api.pagination import Page
 from aiops.api.serializers import API_VERSION, Rendered, Shape, list_document, list_of
 from aiops.api.views import Lists, Reads, ResourceViewSet
 from aiops.errors import Invalid, Missing
+from analytics.api.costs import IncidentCostDocument
+from analytics.services.figures import costs
 from incidents.api.filters import IncidentFilter, InsightFilter, PostMortemFilter
 from incidents.api.serializers import incidents as shapes
 from incidents.api.serializers.insights import INSIGHT_COLUMNS, InsightDocument, InsightItem
@@ -36,6 +38,8 @@ class IncidentViewSet(Lists, Reads, ResourceViewSet):
     filterset_class = IncidentFilter
     ordering = ("-detected_at", CodePoint("name"))
     columns = shapes.ITEM_COLUMNS
+    raw = ("labels", "annotations")
+    tallied = ("incidents.Incident",)
     scope_cluster = "cluster_name"
 
     def render_items(self, rows: Iterable[Any]) -> list[Rendered]:
@@ -132,6 +136,13 @@ class IncidentViewSet(Lists, Reads, ResourceViewSet):
         if plan is None:
             raise Missing("There is no remediation of this incident yet")
         return remediation_document(plan)
+
+    @sub_document(answer=IncidentCostDocument)
+    def cost(self, incident: Incident) -> Rendered:
+        """What it has cost so far."""
+        bill = costs.cost_of(incident=incident, at=self.now)
+        metadata = {"name": incident.name, "namespace": incident.namespace, "generatedAt": self.now}
+        return IncidentCostDocument.render({"metadata": metadata, "cost": bill})
 
     @sub_document(answer=list_of("AnomalyList", shapes.AnomalyItem), is_list=True)
     def anomalies(self, incident: Incident) -> Rendered:

@@ -2,11 +2,12 @@
 
 import threading
 from datetime import timedelta
+from decimal import Decimal
 
 import orjson
 import pytest
 
-from aiops.llm import budget, services
+from aiops.llm import budget, prices, services
 from aiops.llm.models import LLMCall
 from aiops.llm.providers.base import Prompt, Rejected
 from tests.conftest import NOON
@@ -138,6 +139,24 @@ class TestAsk:
         with http_server() as server:
             configure(server)
         assert ask() is None
+
+    def test_charges_by_what_the_provider_reports(self, configure, settings):
+        settings.AIOPS_LLM_PRICES = prices.parse([{"model": "local-analyst-2", "input": 1000, "output": 5000}])
+        with http_server(says("yes")) as server:
+            configure(server)
+            ask()
+
+        call = LLMCall.objects.get()
+        assert (call.cost, call.price) == (120_000 + 150_000, "*/local-analyst-2@1970-01-01")
+
+    @pytest.mark.parametrize("scope", ["INCIDENT", "DAY", "MONTH"])
+    def test_spends_no_more_than_it_may(self, configure, settings, scope):
+        settings.AIOPS_LLM_PRICES = prices.parse([{"input": 10_000, "output": 0}])
+        setattr(settings, f"AIOPS_LLM_BUDGET_{scope}", Decimal(2))
+        with http_server(says("yes")) as server:
+            configure(server)
+
+            assert [ask(), ask(), ask()] == ["yes", "yes", None]
 
     def test_keeps_to_the_budget(self, configure):
         values = {

@@ -10,6 +10,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiops.llm.models import LLMCall
 from analytics.families import FAMILIES, INCIDENTS, PLAN_FAMILY
 from analytics.models import IncidentRollup, OutdatedHour
 from analytics.periods import Span, seconds_of
@@ -124,6 +125,15 @@ def _surround(random: Random) -> None:
             make_postmortem(incident=incident, requires_human_action=random.random() < 0.5)
 
 
+def _ask_model(random: Random) -> None:
+    incident = _any(Incident, random)
+    if incident:
+        LLMCall.objects.create(
+            at=incident.detected_at, purpose="analysis", subject=incident.name, namespace=incident.namespace,
+            provider="openai", model=random.choice(["small", "large"]), outcome="accepted", cost=random.randrange(10**7),
+        )  # fmt: skip
+
+
 def _merge(random: Random) -> None:
     one, other = _any(Incident, random), _any(Incident, random)
     if one and other:
@@ -141,13 +151,16 @@ def _refresh(random: Random) -> None:
 
 
 EVENTS: list[Callable[[Random], None]] = [
-    _open, _open, _open, _resolve, _resolve, _reopen, _reassess, _plan, _plan, _finish, _surround, _merge, _delete, _refresh,
+    _open, _open, _open, _resolve, _resolve, _reopen, _reassess, _plan, _plan, _finish, _surround, _ask_model, _merge, _delete,
+    _refresh,
 ]  # fmt: skip
 
 
 def _counted(span: Span, where: Where) -> dict[str, int]:
     """The plain recomputation: a loop over the rows."""
-    found = dict.fromkeys(("total", "chaos", "resolved", "resolve_count", "resolve_sum", "detect_sum", "remediated"), 0)
+    found = dict.fromkeys(
+        ("total", "chaos", "resolved", "resolve_count", "resolve_sum", "detect_sum", "remediated", "llm_cost"), 0
+    )
     for incident in Incident.objects.all():
         detected, started = seconds_of(incident.detected_at), seconds_of(incident.started_at)
         if not span.lower <= detected < span.upper:
@@ -162,6 +175,7 @@ def _counted(span: Span, where: Where) -> dict[str, int]:
         found["total"] += 1
         found["chaos"] += bool(incident.chaos_experiment)
         found["resolved"] += is_resolved
+        found["llm_cost"] += sum(LLMCall.objects.filter(subject=incident.name).values_list("cost", flat=True))
         found["remediated"] += incident.plans.exists()
         if not incident.chaos_experiment:
             found["detect_sum"] += max(0, detected - started)
