@@ -134,10 +134,13 @@ class AgeField(serializers.Field[Any, Any, str, Any]):
         super().__init__(source="*", read_only=True, **options)
 
     def to_representation(self, value: Any) -> str:
-        def read(name: str) -> Any:
-            return value[name] if isinstance(value, Mapping) else getattr(value, name)
+        return self.age_of(value, None)
 
-        end = (read(self.until) if self.until else None) or timezone.now()
+    def age_of(self, row: Any, now: datetime | None) -> str:
+        def read(name: str) -> Any:
+            return row[name] if isinstance(row, Mapping) else getattr(row, name)
+
+        end = (read(self.until) if self.until else None) or now or timezone.now()
         return format_age(end - read(self.since))
 
 

@@ -35,12 +35,14 @@ Narrow = Callable[[QuerySet[Any]], QuerySet[Any]]
 class Condition:
     """One filter as a part of a `Statement`: `shape` is what the SQL depends on, `values` is what comes with each request.
 
-    `narrow` puts a `Slot` of the same name wherever a value belongs.
+    `narrow` puts a `Slot` of the same name wherever a value belongs. `column` is set where a row fits if that column has one of
+    the values, and for no other reason.
     """
 
     shape: Hashable
     values: Mapping[str, Any]
     narrow: Narrow
+    column: str = ""
 
 
 class EnumFormField(forms.Field):
@@ -204,7 +206,7 @@ def condition_of(name: str, one: Any, value: Any) -> Condition | None:
     if isinstance(one, BooleanFilter):
         return Condition((name, value), {}, lambda rows: one.filter(rows, value))
     if type(one) in (EnumFilter, TextFilter, IntegerFilter):
-        return Condition(name, {name: value}, lambda rows: one.filter(rows, Slot(name)))
+        return Condition(name, {name: value}, lambda rows: one.filter(rows, Slot(name)), one.field_name)
     if isinstance(one, ResourceFilter) and "/" not in value:
         return Condition(name, {name: value}, lambda rows: rows.filter(**{one.name_column: Slot(name)}))
     return None

@@ -67,13 +67,27 @@ def format_duration(value: timedelta) -> str:
     return sign + ("".join(parts) or "0s")
 
 
+UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+
+
 def format_age(value: timedelta) -> str:
     """One unit, rounded down: `45s`, `25m`, `7h`, `3d`. A negative age (clocks differ) is `0s`."""
+    number, unit, _ = _age(value)
+    return f"{number}{unit}"
+
+
+def next_age(since: datetime, now: datetime) -> datetime:
+    """When the age that is shown now will be another one."""
+    number, _, size = _age(now - since)
+    return since + timedelta(seconds=(number + 1) * size)
+
+
+def _age(value: timedelta) -> tuple[int, str, int]:
     seconds = max(0, int(value.total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+    for unit, size in UNITS:
         if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+            return seconds // size, unit, size
+    return 0, "s", 1
 
 
 def format_percent(value: float) -> str:

@@ -16,6 +16,7 @@ DIGITS_MAX = 19
 class Page:
     number: int
     size: int
+    skipped: int = 0  # rows before the page where it is read from another place than the first row
 
     @classmethod
     def of(cls, query: Mapping[str, Any], *, size: int = 20, maximum: int = 100) -> "Page":
@@ -29,7 +30,7 @@ class Page:
 
     @property
     def offset(self) -> int:
-        return (self.number - 1) * self.size
+        return (self.number - 1) * self.size + self.skipped
 
     def of_rows(self, rows: QuerySet[Any, Any], total: int) -> QuerySet[Any, Any]:
         """The rows of this page. A page past the end asks the database nothing, however far it lies."""

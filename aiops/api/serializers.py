@@ -22,6 +22,7 @@ In both a camelCase member stands for the snake_case attribute: `detectedAt` rea
 import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, Self
 
@@ -93,6 +94,11 @@ class Shape(SnakeSources):
         return [write(row) for row in rows]
 
     @classmethod
+    def changes_at(cls, row: Any, now: datetime) -> datetime | None:
+        """When the row will be written differently although nobody touches it, such as an age; None: never."""
+        return None
+
+    @classmethod
     def _bound(cls, context: Mapping[str, Any]) -> Self:
         if cls._prototype is None:
             cls._prototype = cls()
@@ -123,6 +129,8 @@ def _getter(name: str, field: Any) -> Any:
     if isinstance(field, Shape):
         one = type(field)
         return lambda shape, row: None if (value := read(row)) is None else one.render(value, **shape.context)
+    if isinstance(field, fields.AgeField):
+        return lambda shape, row: field.age_of(row, shape.context.get("now"))
     if isinstance(field, fields.TextField) and field.allow_null:
         return lambda shape, row: read(row) or None  # an unset text is stored blank and shown as null (NUL-1)
     if isinstance(field, PASSED_THROUGH) or type(field).to_representation is fields.TimeField.to_representation:

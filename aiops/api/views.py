@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from aiops.api import idempotency, throttling
+from aiops.api import idempotency, revalidation, throttling
 from aiops.api.exceptions import BadRequest
 from aiops.api.filters import Condition, FilterSet
 from aiops.api.negotiation import JSON, BrowserOrJSON
@@ -30,7 +30,7 @@ from aiops.api.ordering import CodePoint
 from aiops.api.pagination import Page
 from aiops.api.parsers import BODY_MAX
 from aiops.api.requests import ApiRequest
-from aiops.api.selection import Asked, equals, scope_conditions
+from aiops.api.selection import Asked, Columns, equals, scope_conditions
 from aiops.api.serializers import (
     Body,
     Envelope,
@@ -47,12 +47,16 @@ from aiops.apikeys.roles import Role
 from aiops.apikeys.scopes import Scope
 from aiops.audit.actor import Actor
 from aiops.errors import Conflict, LostRace, Missing, NotAllowed
+from aiops.tallies import reading
+from aiops.tallies.sources import sources
 
 RETRIES = 5  # of a lost race, when the client named no version
+READS = frozenset({"GET", "HEAD"})
 WRITES = frozenset({"POST", "PUT"})
 NO_BODY = frozenset({None, "", "0"})
 ENTITY_TAG = re.compile(r'(?:W/)?"?([^"]*)"?')
 DEFAULT_NAMESPACE = "default"
+FAR = 200  # rows: a page that lies further behind is looked up by its hour
 UNDESCRIBED = Operation()
 
 R = TypeVar("R")
@@ -94,6 +98,13 @@ class ApiView(APIView):
         self.check_method(request)
         self.check_permissions(request)
         self.check_body()
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        is_read = request.method in READS and response.status_code == 200 and isinstance(response, Response)
+        if is_read and not response.has_header("ETag"):
+            response.add_post_render_callback(lambda rendered: revalidation.tag_body(rendered, request))
+        return response
 
     def perform_authentication(self, request: Request) -> None:
         try:
@@ -331,13 +342,39 @@ class Lists:
     # JSON columns among them that no member looks into: they go from the database into the answer as text
     raw: ClassVar[Sequence[str]] = ()
 
-    def list(self: Any, request: Request) -> Response:
+    # models (registered in `aiops.tallies`) that decide what the list shows, the listed one first: they make its count cheap
+    # and let an unchanged list be recognized without reading it. An item whose shape depends on the clock has `changes_at`
+    tallied: ClassVar[Sequence[str]] = ()
+
+    def list(self: Any, request: Request) -> HttpResponseBase:
         page = Page.of(request.GET, size=self.page_size, maximum=self.page_size_max)
         asked = self.asked()
-        total = self.total(asked)
-        items = self.render_items(asked.page(page, total, ordering=self.ordering, columns=self.columns, raw=self.raw))
+        stamp = reading.stamp_of(self.tallied) if self.tallied else ""
+        subject = revalidation.subject_of(request, self.scope)
+        tags = revalidation.wanted(request) if stamp else []
+        current = revalidation.is_current(tags, subject, stamp, self.now)
+        if current:
+            return revalidation.not_modified(current)
+        total = asked.total(self.tallied, stamp)
+        rows = self.rows_of(asked, page, total, stamp)
+        headers = {"ETag": revalidation.tag_of(subject, stamp, self.until(rows))} if stamp else {}
+        items = self.render_items(rows)
         document = list_document(self.kind_of_list, items, total=total, page=page.number, page_size=page.size)
-        return Response(document)
+        return Response(document, headers=headers)
+
+    def rows_of(self: Any, asked: Asked, page: Page, total: int, stamp: str) -> Iterable[Any]:
+        columns = Columns(self.ordering, self.columns, self.raw)
+        if FAR <= page.offset < total and stamp and asked.conditions == []:
+            source = sources[self.tallied[0]]
+            if source.time and self.ordering[0] == f"-{source.time}":
+                near, place = asked.jumped(page, source, stamp)
+                return near.page(place, total, columns)
+        return asked.page(page, total, columns)
+
+    def until(self: Any, rows: Iterable[Any]) -> datetime | None:
+        """Until when these rows are written as they are now; None: until one of them changes."""
+        moments = (self.item.changes_at(row, self.now) for row in rows)
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def asked(self: Any) -> Asked:
         """The rows that the query asks for and the key may see. Raises `BadRequest`."""
@@ -369,9 +406,6 @@ class Lists:
         return self.namespaced and (
             self.filterset_class is None or "namespace" not in self.filterset_class.base_filters
         )
-
-    def total(self, asked: Asked) -> int:
-        return asked.count()
 
     def render_items(self: Any, rows: Iterable[Any]) -> Items:
         """The items of one page; override to fetch what they need from elsewhere in one query."""

@@ -21,6 +21,7 @@ from aiops.api.fields import (
     TextField,
     TimeField,
 )
+from aiops.api.formats import next_age
 from aiops.api.serializers import (
     Body,
     Document,
@@ -109,6 +110,15 @@ class IncidentItem(OnResource, Attention):
     labels = MapField()
     annotations = MapField()
     creationTimestamp = TimeField(source="created_at")
+
+    @classmethod
+    def changes_at(cls, row: Row, now: datetime) -> datetime | None:
+        """The age of an open incident grows, a snooze ends."""
+        until = read(row, "snooze_until")
+        moments = [until] if until is not None and now < until else []
+        if read(row, "resolved_at") is None:
+            moments.append(next_age(read(row, "detected_at"), now))
+        return min(moments, default=None)
 
 
 ITEM_COLUMNS = (
