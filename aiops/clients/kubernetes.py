@@ -23,6 +23,8 @@ _PATCH_TYPES = {
     "json": "application/json-patch+json",
 }
 _Page = list[Object]
+# the second is for servers that do not know the first; ours never looks at what they send
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
 class KubernetesClient(Transport):
@@ -33,6 +35,14 @@ class KubernetesClient(Transport):
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
         """One object. Raises `NotFound`."""
         return self._json("GET", KINDS[kind].path(namespace, name))
+
+    def exists(self, kind: str, name: str, namespace: str | None = None) -> bool:
+        """Whether there is such an object, without fetching what is in it."""
+        try:
+            self._request("GET", KINDS[kind].path(namespace, name), accept=_METADATA_ONLY)
+        except NotFound:
+            return False
+        return True
 
     def list(
         self,

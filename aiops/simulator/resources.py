@@ -103,6 +103,16 @@ EVENT_V1 = Resource(
 STORAGE_CLASS = Resource(
     "storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False, short_names=("sc",)
 )
+API_SERVICE = Resource(
+    "apiregistration.k8s.io", "v1", "APIService", "apiservices", namespaced=False, subresources=("status",)
+)
+WEBHOOKS = tuple(
+    Resource(
+        "admissionregistration.k8s.io", "v1", f"{verb}WebhookConfiguration", f"{verb.lower()}webhookconfigurations",
+        namespaced=False, has_generation=True,
+    )
+    for verb in ("Mutating", "Validating")
+)  # fmt: skip
 LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 INGRESS = Resource(
     "networking.k8s.io",
@@ -134,7 +144,7 @@ RESOURCES = (
     SERVICE,
     REVISION, DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET,
     EVENT_V1, AUTOSCALER, AUTOSCALER_V1, CRON_JOB, JOB, NETWORK_POLICY, INGRESS, BUDGET, STORAGE_CLASS, LEASE,
-    ENDPOINT_SLICE, NODE_METRICS, POD_METRICS, ACCESS_REVIEW,
+    ENDPOINT_SLICE, API_SERVICE, *WEBHOOKS, NODE_METRICS, POD_METRICS, ACCESS_REVIEW,
 )  # fmt: skip
 
 BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}

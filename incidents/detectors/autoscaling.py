@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from incidents.detectors import fields
 from incidents.detectors.base import Context, Outcome, Verdict, signal
 from incidents.detectors.fields import ABSENT, Condition, Obj, integer, mapping, text
+from incidents.detectors.selectors import holds
 
 _V1_CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 _MAX_ANNOTATION = 65_536
@@ -164,6 +165,7 @@ def judge_budget(budget: Obj, context: Context) -> Iterator[Outcome]:
         else:
             yield Verdict.PROGRESSING
         return
+    yield from _blocks_drain(budget, status, context)
     healthy, desired = integer(status.get("currentHealthy")), integer(status.get("desiredHealthy"))
     if integer(status.get("expectedPods")) <= 0 or healthy >= desired:
         return
@@ -177,3 +179,28 @@ def judge_budget(budget: Obj, context: Context) -> Iterator[Outcome]:
         )
     else:
         yield Verdict.PROGRESSING
+
+
+def _blocks_drain(budget: Obj, status: Obj, context: Context) -> Iterator[Outcome]:
+    """A budget that lets nobody go is legitimate, until a node is to be emptied and cannot be."""
+    if integer(status.get("disruptionsAllowed")) > 0 or integer(status.get("expectedPods")) <= 0:
+        return
+    view, selector = context.related, fields.spec(budget).get("selector")
+    leaving = view.leaving.get(text(fields.metadata(budget).get("namespace")), ())
+    nodes = {node: view.nodes[node].cordoned_at for labels, node in leaving if holds(selector, labels)}
+    since = {
+        node: at for node, at in nodes.items() if at is not None and context.held(at, context.thresholds.pdb_drain)
+    }
+    if not since:
+        if nodes:
+            yield Verdict.PROGRESSING
+        return
+    first = min(since, key=lambda node: (since[node], node))
+    yield signal(
+        "pdb_blocks_drain",
+        budget,
+        reason="NoDisruptionsAllowed",
+        message=f"The budget lets no pod go, so the cordoned node {first} cannot be emptied",
+        at=since[first],
+        evidence={"node": first, "nodes": len(since)},
+    )

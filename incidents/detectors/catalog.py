@@ -58,6 +58,7 @@ CATALOG: dict[str, Entry] = {
     "pod_stuck_terminating": _medium("pod_stuck_terminating", 50, "observe"),
     "pod_pending_long": _medium("pod_pending_long", 45, "observe"),
     "resize_infeasible": _medium("resize_infeasible", 45, "raise_resources"),
+    "missing_reference": _medium("missing_reference", 55, "fix_config"),
     "unmanaged_pod_failed": _high("pod_failed", 70, "human"),
     # workloads
     "deployment_rollout_stuck": _high("deploy_failing", 80, "rollback"),
@@ -65,6 +66,7 @@ CATALOG: dict[str, Entry] = {
     "deployment_unavailable": _high("deploy_failing", 80, "rollback"),
     "replicaset_create_failure": _high("replicaset_create_failure", 75, "fix_config"),
     "generation_not_observed": _medium("generation_not_observed", 50, "observe"),
+    "workload_zero_replicas": _info("workload_zero_replicas", 15, "none"),
     "statefulset_update_stuck": _medium("deploy_failing", 60, "rollback"),
     "daemonset_unavailable": _medium("deploy_failing", 60, "observe"),
     "daemonset_not_scheduled": _medium("daemonset_not_scheduled", 55, "observe"),
@@ -85,6 +87,7 @@ CATALOG: dict[str, Entry] = {
     "hpa_replica_mismatch": _medium("hpa_replica_mismatch", 50, "observe"),
     "pdb_insufficient_healthy": _medium("pdb_insufficient_healthy", 55, "observe"),
     "pdb_sync_failed": _medium("pdb_sync_failed", 50, "fix_config"),
+    "pdb_blocks_drain": _medium("pdb_blocks_drain", 50, "scale_out"),
     # nodes
     "node_not_ready": _high("node_not_ready", 80, "cordon"),
     "node_pressure": _medium("disk_pressure", 60, "cordon"),

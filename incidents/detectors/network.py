@@ -178,7 +178,9 @@ def judge_webhooks(configuration: Obj, context: Context) -> Iterator[Outcome]:
         namespace, name = text(service.get("namespace")), text(service.get("name"))
         if not name or not _is_down(namespace, name, context):
             continue
-        if not context.held(fields.created_at(configuration), context.thresholds.webhook_backend):
+        entry = view.endpoints.get((namespace, name))
+        since = fields.latest(fields.created_at(configuration), entry.changed_at if entry else None)
+        if not context.held(since, context.thresholds.webhook_backend):
             yield Verdict.PROGRESSING
             continue
         is_optional = webhook.get("failurePolicy") == "Ignore"

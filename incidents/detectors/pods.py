@@ -7,6 +7,7 @@ from incidents.detectors import fields, pod_failures
 from incidents.detectors.base import Context, Outcome, Verdict, signal
 from incidents.detectors.containers import Container, container_outcomes, containers_of, is_judged_apart
 from incidents.detectors.fields import ABSENT, Condition, Obj, integer, mapping, parse_time, text
+from incidents.detectors.references import judge_references
 from incidents.detectors.view import Event, owner_reference
 
 _MOUNT_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
@@ -65,6 +66,7 @@ def _alive(pod: Obj, context: Context) -> Iterator[Outcome]:
         for outcome in container_outcomes(container, context):
             spoken = spoken or not isinstance(outcome, Verdict)
             yield outcome
+    yield from judge_references(pod, context)
     yield from _liveness(pod, context)
     yield from _resize(pod, conditions, context)
     yield from _restart_storm(pod, containers, context)

@@ -39,6 +39,7 @@ class Thresholds:
     pod_pending: timedelta = 15 * MINUTE
     resize_deferred: timedelta = 30 * MINUTE
     event_age: timedelta = HOUR
+    missing_reference: timedelta = 2 * MINUTE
     # workloads
     replicas_unavailable: timedelta = 15 * MINUTE
     no_replica_available: timedelta = 5 * MINUTE
@@ -59,6 +60,7 @@ class Thresholds:
     hpa_mismatch: timedelta = 15 * MINUTE
     pdb_unhealthy: timedelta = 15 * MINUTE
     pdb_sync: timedelta = 5 * MINUTE
+    pdb_drain: timedelta = 15 * MINUTE
     # nodes
     node_unknown: timedelta = MINUTE
     node_not_ready: timedelta = 5 * MINUTE

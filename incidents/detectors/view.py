@@ -17,9 +17,11 @@ MAX_EVENTS_PER_OBJECT = 50
 MAX_EVENTS = 50_000
 MAX_CLAIMS_PER_POD = 64
 MAX_UNREADY_PODS = 50_000
+MAX_LEAVING_PODS = 5_000
 # Normal events that excuse a state; all other evidence comes from warnings
 _EXCUSING_EVENTS = frozenset({"TriggeredScaleUp", "Pulling", "Pulled", "WaitForFirstConsumer"})
 _LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
+_CORDONED = "node.kubernetes.io/unschedulable"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -56,6 +58,7 @@ class NodeState(NamedTuple):
     ready: str  # status of the Ready condition: True, False, Unknown or ''
     since: datetime | None
     is_cordoned: bool
+    cordoned_at: datetime | None = None
 
 
 class JobState(NamedTuple):
@@ -145,6 +148,11 @@ class ClusterView:
     namespace_labels: dict[str, Obj] = field(default_factory=dict)
     sums: dict[ResourceRef, PodTally] | None = None
     event_count: int = 0
+    selectors: dict[str, list[Obj]] = field(default_factory=lambda: defaultdict(list))  # of Services, by namespace
+    scaled: set[ResourceRef] = field(default_factory=set)  # what an autoscaler scales
+    leaving: dict[str, list[tuple[Obj, str]]] = field(default_factory=lambda: defaultdict(list))  # labels and node
+    leaving_count: int = 0
+    missing: set[ResourceRef] = field(default_factory=set)  # asked for and not found
 
     @classmethod
     def of(cls, items: Iterable[Obj]) -> "ClusterView":
@@ -164,6 +172,10 @@ class ClusterView:
 
     def exists(self, kind: str, namespace: str, name: str) -> bool:
         return (namespace, name) in self.names.get(kind, ())
+
+    def is_missing(self, ref: ResourceRef) -> bool:
+        """Whether the object is known not to exist; False also when we cannot tell."""
+        return ref in self.missing or (self.knows(ref.kind) and not self.exists(ref.kind, ref.namespace, ref.name))
 
     def add(self, obj: Obj) -> None:
         """Take over what other objects may ask about this one; give each object once, pods and endpoints are counted."""
@@ -252,6 +264,7 @@ class ClusterView:
         phase = status.get("phase")
         if node and phase not in ("Succeeded", "Failed"):
             self.node_pods[node] += 1
+            self._note_leaving(pod, namespace, node)
         if node and phase == "Failed" and status.get("reason") == "Evicted":
             self.node_evictions[node] += 1
         volumes = spec.get("volumes")
@@ -261,6 +274,13 @@ class ClusterView:
                 if isinstance(claim, dict):
                     self.claims_in_use.add((namespace, text(claim.get("claimName"))))
         self._tally(pod, status)
+
+    def _note_leaving(self, pod: Obj, namespace: str, node: str) -> None:
+        """Pods on cordoned nodes are to leave; nodes have to be added before pods for this."""
+        state = self.nodes.get(node)
+        if state is not None and state.is_cordoned and self.leaving_count < MAX_LEAVING_PODS:
+            self.leaving[namespace].append((fields.labels(pod), node))
+            self.leaving_count += 1
 
     def _tally(self, pod: Obj, status: Obj) -> None:
         owner, _ = owner_reference(pod)
@@ -290,7 +310,12 @@ class ClusterView:
 
     def _add_node(self, node: Obj, ref: ResourceRef) -> None:
         ready = fields.conditions(node).get("Ready", fields.ABSENT)
-        self.nodes[ref.name] = NodeState(ready.status, ready.since, fields.spec(node).get("unschedulable") is True)
+        spec = fields.spec(node)
+        stamps = (taint.get("timeAdded") for taint in objects(spec.get("taints")) if taint.get("key") == _CORDONED)
+        is_cordoned = spec.get("unschedulable") is True
+        self.nodes[ref.name] = NodeState(
+            ready.status, ready.since, is_cordoned, parse_time(next(stamps, None)) if is_cordoned else None
+        )
 
     def _add_job(self, job: Obj, ref: ResourceRef) -> None:
         conditions = fields.conditions(job)
@@ -334,6 +359,15 @@ class ClusterView:
     def _add_workload(self, obj: Obj, ref: ResourceRef) -> None:
         self.replicas[ref] = integer(fields.spec(obj).get("replicas"), 1)
 
+    def _add_service(self, obj: Obj, ref: ResourceRef) -> None:
+        spec = fields.spec(obj)
+        if (selector := mapping(spec.get("selector"))) and spec.get("type") != "ExternalName":
+            self.selectors[ref.namespace].append(selector)
+
+    def _add_autoscaler(self, obj: Obj, ref: ResourceRef) -> None:
+        target = mapping(fields.spec(obj).get("scaleTargetRef"))
+        self.scaled.add(ResourceRef(text(target.get("kind")), ref.namespace, text(target.get("name"))))
+
     def _add_namespace(self, obj: Obj, ref: ResourceRef) -> None:
         self.namespace_labels[ref.name] = fields.labels(obj)
 
@@ -348,4 +382,6 @@ _ADDERS = {
     "ReplicaSet": ClusterView._add_workload,
     "StatefulSet": ClusterView._add_workload,
     "Namespace": ClusterView._add_namespace,
+    "Service": ClusterView._add_service,
+    "HorizontalPodAutoscaler": ClusterView._add_autoscaler,
 }

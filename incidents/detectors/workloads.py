@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from incidents.detectors import fields
 from incidents.detectors.base import Context, Outcome, Verdict, ref_of, signal
 from incidents.detectors.fields import ABSENT, Condition, Obj, integer, mapping, text
+from incidents.detectors.selectors import holds
 from incidents.detectors.view import owner_reference
 
 _ROLLING = frozenset({"ReplicaSetUpdated", "NewReplicaSetCreated", "FoundNewReplicaSet"})
@@ -19,7 +20,9 @@ def judge_deployment(deployment: Obj, context: Context) -> Iterator[Outcome]:
         yield Verdict.PROGRESSING
     elif fields.is_stale(deployment):
         yield from _not_observed(deployment, context)
-    elif spec.get("paused") is True or wanted <= 0:
+    elif wanted <= 0:
+        yield from _zero_replicas(deployment, context)
+    elif spec.get("paused") is True:
         return
     else:
         conditions = fields.conditions(deployment)
@@ -192,6 +195,23 @@ def judge_stateful_set(stateful_set: Obj, context: Context) -> Iterator[Outcome]
         if min(available, ready) < wanted:
             yield from shortage(stateful_set, min(available, ready), wanted, None, context)
         yield from _update_stuck(stateful_set, wanted, context)
+    else:
+        yield from _zero_replicas(stateful_set, context)
+
+
+def _zero_replicas(workload: Obj, context: Context) -> Iterator[Outcome]:
+    """Scaling to zero is a decision; that a Service still points there is worth a hint, unless an autoscaler decided."""
+    view, ref = context.related, ref_of(workload)
+    if not (view.knows("Service") and view.knows("HorizontalPodAutoscaler")) or ref in view.scaled:
+        return
+    labels = mapping(mapping(mapping(fields.spec(workload).get("template")).get("metadata")).get("labels"))
+    if any(holds({"matchLabels": selector}, labels) for selector in view.selectors.get(ref.namespace, ())):
+        yield signal(
+            "workload_zero_replicas",
+            workload,
+            reason="ZeroReplicas",
+            message=f"{ref.kind} {ref.name} has no replicas, and a Service sends requests there",
+        )
 
 
 def _update_stuck(stateful_set: Obj, wanted: int, context: Context) -> Iterator[Outcome]:

@@ -15,14 +15,17 @@ from aiops.clients.kubernetes import KubernetesClient
 from incidents.detectors.base import Context
 from incidents.detectors.fields import conditions, mapping, number_of, spec, status
 from incidents.detectors.history import RestartHistory, Unsettled
+from incidents.detectors.references import references_of, waits
 from incidents.detectors.scan import Observation, Scanner
 from incidents.detectors.thresholds import DEFAULT, Thresholds
+from incidents.detectors.view import ResourceRef
 
 Object = dict[str, Any]
 
 # what others are judged by, but is not judged itself
-BACKGROUND = ("Namespace", "StorageClass", "EndpointSlice")
+BACKGROUND = ("StorageClass", "EndpointSlice")
 JUDGED = (
+    "Namespace",
     "Node",
     "PersistentVolume",
     "PersistentVolumeClaim",
@@ -37,6 +40,9 @@ JUDGED = (
     "Service",
     "Ingress",
     "ResourceQuota",
+    "APIService",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
 )
 PROGRESSING_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "HorizontalPodAutoscaler"})
 KINDS = (*BACKGROUND, *JUDGED, "Event", "Pod")
@@ -49,6 +55,8 @@ EVENT_SELECTORS = (
     "reason=Pulling",
     "reason=Pulled",
 )
+LOOKED_UP = frozenset({"ConfigMap", "Secret"})
+MAX_LOOK_UPS = 50  # of one look
 MAX_EVENTS = 20_000  # per selector; a cluster in trouble repeats itself
 PAGE = 500
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -112,6 +120,8 @@ class _Surveyor:
         self._context = Context(now=at, history=restarts.by_uid, unchanged_since=self._since, thresholds=thresholds)
         self._scanner = Scanner(self._context)
         self._survey = Survey()
+        self._asked: set[ResourceRef] = set()
+        self._forbidden: set[str] = set()
 
     def run(self) -> Survey:
         survey = self._survey
@@ -171,10 +181,33 @@ class _Surveyor:
             self._restarts.see(page, self._at)
             self._scanner.learn(page)
             late += [slim(pod) for pod in page if _has_failed(pod)]
+            self._look_up(page)
             self._scanner.examine(pod for pod in page if not _has_failed(pod))
         if "Pod" in self._survey.listed:
             self._survey.pods = count
         return late
+
+    def _look_up(self, pods: list[Object]) -> None:
+        """Ask for what waiting pods name, one by one: a list of all ConfigMaps and Secrets would cost more, and tell secrets."""
+        for pod in pods:
+            if not waits(pod, self._context):
+                continue
+            for ref in references_of(pod):
+                if ref.kind in LOOKED_UP and ref not in self._asked and len(self._asked) < MAX_LOOK_UPS:
+                    self._asked.add(ref)
+                    if self._is_missing(ref):
+                        self._context.related.missing.add(ref)
+
+    def _is_missing(self, ref: ResourceRef) -> bool:
+        """False also when we may not know. Whoever may not read one Secret may read none: it is asked once."""
+        if ref.kind in self._forbidden:
+            return False
+        try:
+            self._progress()
+            return not self._client.exists(ref.kind, ref.name, ref.namespace)
+        except ClientRefused:
+            self._forbidden.add(ref.kind)
+            return False
 
     def _count(self, held: list[Object]) -> None:
         survey = self._survey
@@ -209,8 +242,12 @@ def slim(item: Object) -> Object:
             meta["annotations"].pop(_APPLIED, None)
     wanted = item.get("spec")
     if isinstance(wanted, dict):
-        wanted.pop("template", None)
+        template = wanted.pop("template", None)
         wanted.pop("jobTemplate", None)
+        if wanted.get("replicas") == 0:  # which Services point there is told by these
+            wanted["template"] = {
+                "metadata": {"labels": mapping(mapping(mapping(template).get("metadata")).get("labels"))}
+            }
     return item
 
 

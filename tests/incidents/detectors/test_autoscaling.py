@@ -102,3 +102,56 @@ class TestBudget:
 
     def test_no_status_is_progressing(self):
         assert look(make_object("PodDisruptionBudget", spec={})).verdict is Verdict.PROGRESSING
+
+
+class TestDrain:
+    def cordoned(self, *, since: str) -> dict:
+        taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": since}
+        return make_object("Node", "node-1", namespace="", spec={"unschedulable": True, "taints": [taint]})
+
+    def budget(self, *, allowed: int = 0, selector: object = None) -> dict:
+        status = {"disruptionsAllowed": allowed, "expectedPods": 1, "currentHealthy": 1, "desiredHealthy": 1}
+        selector = {"matchLabels": {"app": "checkout"}} if selector is None else selector
+        return make_object("PodDisruptionBudget", spec={"selector": selector}, status=status)
+
+    def pod(self, node: str = "node-1") -> dict:
+        return make_object(
+            "Pod", metadata={"labels": {"app": "checkout"}}, spec={"nodeName": node}, status={"phase": "Running"}
+        )
+
+    def look(self, budget: dict, *, since: str, pod: dict | None = None) -> list[str]:
+        node = self.cordoned(since=since)
+        return conditions_in(look(budget, node, pod or self.pod()))
+
+    def test_is_blocked_by_a_budget_that_lets_nobody_go(self):
+        assert self.look(self.budget(), since=ago(minutes=20)) == ["pdb_blocks_drain"]
+
+    @pytest.mark.parametrize(
+        "selector",
+        [
+            {},
+            {"matchExpressions": [{"key": "app", "operator": "In", "values": ["checkout", "cart"]}]},
+            {"matchExpressions": [{"key": "app", "operator": "Exists"}, {"key": "x", "operator": "DoesNotExist"}]},
+        ],
+    )
+    def test_of_pods_by_any_selector(self, selector):
+        assert self.look(self.budget(selector=selector), since=ago(minutes=20)) == ["pdb_blocks_drain"]
+
+    @pytest.mark.parametrize(
+        "selector",
+        [
+            {"matchLabels": {"app": "cart"}},
+            {"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["checkout"]}]},
+            {"matchExpressions": [{"key": "app", "operator": "Sometimes"}]},
+            "nonsense",
+        ],
+    )
+    def test_of_other_pods_is_not_blocked(self, selector):
+        assert self.look(self.budget(selector=selector), since=ago(minutes=20)) == []
+
+    def test_may_take_a_quarter_of_an_hour(self):
+        assert self.look(self.budget(), since=ago(minutes=14)) == []
+
+    def test_is_free_where_one_may_go_or_none_is_there(self):
+        assert self.look(self.budget(allowed=1), since=ago(minutes=20)) == []
+        assert self.look(self.budget(), since=ago(minutes=20), pod=self.pod("node-2")) == []

@@ -181,3 +181,30 @@ class TestDaemonSet:
 
     def test_an_update_under_way_is_progressing(self):
         assert look(make_daemon_set(updatedNumberScheduled=1)).verdict is Verdict.PROGRESSING
+
+
+class TestZeroReplicas:
+    LABELS = {"app": "checkout", "tier": "web"}
+
+    def idle(self, kind: str = "Deployment") -> dict:
+        return make_object(kind, spec={"replicas": 0, "template": {"metadata": {"labels": self.LABELS}}}, status={})
+
+    def service(self, **selector: str) -> dict:
+        return make_object("Service", spec={"selector": selector})
+
+    def autoscaler(self, target: str) -> dict:
+        return make_object("HorizontalPodAutoscaler", spec={"scaleTargetRef": {"kind": "Deployment", "name": target}})
+
+    @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+    def test_are_a_hint_when_a_service_points_there(self, kind):
+        finding = look(self.idle(kind), self.service(app="checkout"), self.autoscaler("another"))
+
+        assert (finding.verdict, conditions_in(finding)) == (Verdict.HEALTHY, ["workload_zero_replicas"])
+
+    def test_are_none_of_our_business_otherwise(self):
+        for others in (
+            [self.service(app="cart"), self.autoscaler("another")],
+            [self.service(app="checkout"), self.autoscaler("checkout")],  # the autoscaler's doing
+            [self.service(app="checkout")],  # whether there is an autoscaler is not known
+        ):
+            assert look(self.idle(), *others).signals == ()

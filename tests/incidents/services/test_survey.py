@@ -107,3 +107,69 @@ class TestSlim:
             "metadata": {"annotations": {"deployment.kubernetes.io/revision": "2"}},
             "spec": {"replicas": 2},
         }
+
+
+class TestReferences:
+    PENDING = make_pod("a", phase="Pending", ready=False) | {
+        "spec": {"volumes": [{"configMap": {"name": "settings"}}, {"secret": {"secretName": "key"}}]}
+    }
+
+    def look_at(self, answers: dict[str, int], *, pods: int = 1) -> tuple[list[str], list[str]]:
+        """What is missing, and what was asked for, at a server that answers by plural so."""
+        asked = []
+
+        def answer(path: str) -> Answer:
+            parts = path.partition("?")[0].split("/")
+            for plural, status in answers.items():
+                if parts[-2] == plural:
+                    asked.append(parts[-1])
+                    return Answer(status=status, body=b'{"kind": "Status"}')
+            pending = [self.PENDING] * pods if parts[-1] == "pods" else []
+            return Answer(body=orjson.dumps({"kind": "List", "metadata": {}, "items": pending}))
+
+        with http_server(choose=lambda request: answer(request.path)) as server:
+            seen = survey.take(KubernetesClient(Access(server.url, token="t")), at=NOON)
+        found = [
+            one.signal.evidence["missing"] for one in seen.observations if one.signal.condition == "missing_reference"
+        ]
+        return sorted(map(str, found)), asked
+
+    def test_that_do_not_exist_are_found(self):
+        missing, _ = self.look_at({"configmaps": 404, "secrets": 200})
+
+        assert missing == ["ConfigMap/settings"]
+
+    def test_that_we_may_not_read_are_unknown(self):
+        missing, _ = self.look_at({"configmaps": 404, "secrets": 403})
+
+        assert missing == ["ConfigMap/settings"]
+
+    def test_are_asked_for_once(self):
+        _, asked = self.look_at({"configmaps": 404, "secrets": 404}, pods=20)
+
+        assert sorted(asked) == ["key", "settings"]
+
+
+class TestClusterKinds:
+    def test_of_the_cluster_itself_are_judged(self):
+        """Namespaces, aggregated APIs and admission webhooks."""
+        hook = {
+            "name": "check.shop",
+            "failurePolicy": "Fail",
+            "clientConfig": {"service": {"namespace": "s", "name": "x"}},
+        }
+        away = {"type": "Available", "status": "False", "lastTransitionTime": "2027-04-12T10:00:00Z"}
+        ending = {"name": "old", "deletionTimestamp": "2027-04-12T10:00:00Z"}
+        seen = look_at(
+            {
+                "namespaces": [{"metadata": ending, "status": {"phase": "Terminating"}}],
+                "apiservices": [{"metadata": {"name": "v1beta1.metrics.k8s.io"}, "status": {"conditions": [away]}}],
+                "validatingwebhookconfigurations": [{"metadata": {"name": "checks"}, "webhooks": [hook]}],
+            }
+        )
+
+        assert {one.signal.condition for one in seen.observations} == {
+            "namespace_stuck_terminating",
+            "apiservice_unavailable",
+            "webhook_backend_down",
+        }
