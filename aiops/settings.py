@@ -83,7 +83,8 @@ AIOPS_PROTECTED_NAMESPACES = env_list(
 AIOPS_OBSERVER_CLUSTERS = env_int("AIOPS_OBSERVER_CLUSTERS", 50, minimum=1)  # that one observer takes at most
 AIOPS_OBSERVER_METRICS_PORT = env_int("AIOPS_OBSERVER_METRICS_PORT", 0)  # where an observer serves /metrics; 0: nowhere
 AIOPS_OBSERVER_METRICS_HOST = env_str("AIOPS_OBSERVER_METRICS_HOST", "127.0.0.1")
-AIOPS_EVENT_STREAMS = env_int("AIOPS_EVENT_STREAMS", 2, minimum=1)  # listeners that a web process holds open at once
+AIOPS_WEB_THREADS = env_int("AIOPS_WEB_THREADS", 6, minimum=1)  # requests at work at once in a web process
+AIOPS_EVENT_STREAMS = env_int("AIOPS_EVENT_STREAMS", 500, minimum=0)  # listeners that it holds open besides
 AIOPS_KUBECONFIG_DIR = env_str("AIOPS_KUBECONFIG_DIR")  # every file in it is a cluster
 AIOPS_LLM_BASE_URL = env_str("AIOPS_LLM_BASE_URL")
 AIOPS_LLM_API_KEY = env_str("AIOPS_LLM_API_KEY")

@@ -4,4 +4,6 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiops.settings")
 
-application = get_wsgi_application()
+from aiops import gate
+
+application = gate.guarded(get_wsgi_application())

@@ -118,13 +118,13 @@ class Stack:
     def start_observer(self, **env: str) -> Process:
         return self._start("observer", [sys.executable, "manage.py", "observe"], **env)
 
-    def start_web(self, **env: str) -> str:
+    def start_web(self, *, threads: int = 4, **env: str) -> str:
         """Returns the base URL once the server answers."""
         port = free_port()
         process = self._start(
             "web",
             [str(BIN / "granian"), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-             "--blocking-threads", "4", "--no-access-log", "aiops.wsgi:application"],
+             "--blocking-threads", str(threads), "--workers-kill-timeout", "10", "--no-access-log", "aiops.wsgi:application"],
             **env,
         )  # fmt: skip
         eventually(lambda: _listens(port) or _died(process), within=30, or_say="the web server listens")

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from aiops.api.routers import Router
-from federation.api import events, views, windows
+from federation.api import listening, views, windows
 
 router = Router()
 router.register("clusters", views.ClusterViewSet, basename="clusters")
@@ -12,6 +12,6 @@ urlpatterns = [
     path("federation/status", views.FederationView.as_view(), name="federation-status"),
     path("federation/clusters", views.FederationClustersView.as_view(), name="federation-clusters"),
     path("federation/correlations", views.FederationCorrelationsView.as_view(), name="federation-correlations"),
-    path("events", events.EventsView.as_view(), name="events"),
+    path("events", listening.EventsView.as_view(), name="events"),
     *router.urls,
 ]

@@ -1,5 +1,6 @@
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -7,10 +8,10 @@ import pytest
 from django.db import transaction
 
 from aiops.apikeys.roles import Role
-from aiops.apikeys.scopes import EVERYTHING
+from aiops.apikeys.scopes import EVERYTHING, Scope
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM
-from federation.api import events
+from federation.api import events, feed, listening
 from tests.conftest import NOON
 from tests.factories import make_incident
 from tests.incidents.api.conftest import api_of
@@ -22,11 +23,11 @@ pytestmark = pytest.mark.django_db
 def no_slot() -> Iterator[None]:
     """Every stream ends with what there is, as it does for the many who find no slot."""
     taken = 0
-    while events._slots().acquire(blocking=False):
+    while listening._slots().acquire(blocking=False):
         taken += 1
     yield
     for _ in range(taken):
-        events._slots().release()
+        listening._slots().release()
 
 
 def happen(kind: str = "Incident", name: str = "INC-1", **facts: Any) -> None:
@@ -112,18 +113,87 @@ class TestEvents:
         assert nobody.get("/events").status_code == 401
 
 
-class TestHeldStream:
-    def test_tells_at_once_and_gives_its_slot_back(self, monkeypatch):
-        monkeypatch.setattr(events, "TICK", 0.01)
-        slots = threading.BoundedSemaphore(1)
-        monkeypatch.setattr(events, "_slots", lambda: slots)
-        frames = events.stream(events.heads(), EVERYTHING)
-        assert next(frames).startswith(b"retry: ")
-        happen()
+class TestFeed:
+    """Read by hand here: the thread of a process would see what this test has not committed."""
 
-        assert b"event: incident" in next(frames)
+    @pytest.fixture
+    def read(self, monkeypatch) -> feed.Feed:
+        made = feed.Feed()
+        monkeypatch.setattr(made, "_read", made._look)
+        monkeypatch.setattr(threading, "Thread", lambda target, **_: Now(target))
+        monkeypatch.setattr(feed, "of_process", lambda: made)
+        return made
+
+    def test_every_listener_gets_the_same_frame(self, read):
+        with read.joined() as one, read.joined() as other:
+            happen()
+            read._look()
+            frames = [read.after(place, EVERYTHING, timeout=0) for place in (one, other)]
+            again = read.after(one, EVERYTHING, timeout=0)
+
+        assert frames[0] == frames[1] != []
+        assert again == []
+
+    def test_looks_cost_the_same_for_any_number(self, read, django_assert_num_queries):
+        with read.joined(), read.joined(), read.joined():
+            happen()
+            with django_assert_num_queries(4):  # heads, page, clusters of the incidents, heads
+                read._look()
+            with django_assert_num_queries(1):
+                read._look()
+
+    def test_a_listener_sees_its_scope_only(self, read):
+        with read.joined() as place:
+            happen(namespace="shop")
+            happen(name="INC-2", namespace="bank")
+            read._look()
+            (frame,) = read.after(place, Scope.of(["bank"], []), timeout=0)
+
+        assert b"INC-2" in frame
+
+    def test_who_is_too_far_behind_has_to_come_again(self, read):
+        read._frames = deque(maxlen=2)
+        with read.joined() as place:
+            for _ in range(3):
+                happen()
+            read._look()
+
+            with pytest.raises(feed.Behind):
+                read.after(place, EVERYTHING, timeout=0)
+
+    def test_a_held_stream_begins_where_the_listener_was(self, read):
+        happen(name="INC-1")
+        began = events.heads()
+        happen(name="INC-2")
+        frames = listening.stream(began, EVERYTHING)
+        told = [next(frames), next(frames)]
+        happen(name="INC-3")
+        read._look()
+        told.append(next(frames))
         frames.close()
+
+        assert told[0].startswith(b"retry: ")
+        assert [name in frame for name, frame in zip((b"INC-2", b"INC-3"), told[1:], strict=True)] == [True, True]
+        assert read._listeners == 0
+
+    def test_a_stream_gives_its_slot_back(self, read, monkeypatch):
+        slots = threading.BoundedSemaphore(1)
+        monkeypatch.setattr(listening, "_slots", lambda: slots)
+        frames = listening.stream({}, EVERYTHING)
+        happen()
+        next(frames), next(frames)
+        is_taken = not slots.acquire(blocking=False)
+        frames.close()
+
+        assert is_taken
         assert slots.acquire(blocking=False)
+
+
+class Now:
+    """A thread that does its work when it is started."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        self.start = target
 
 
 class TestIds:
