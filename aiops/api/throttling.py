@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.http import HttpRequest
 from limits.storage import MemoryStorage, RedisStorage
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, NoScriptError, RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -80,11 +80,36 @@ class RedisWindows:
 
     def __init__(self, url: str) -> None:
         self.storage = RedisStorage(url, **REDIS_OPTIONS)
-        self.script = self.storage.get_connection().register_script(HIT.encode())
+        client = self.storage.get_connection()
+        self.pool = client.connection_pool
+        self.script = client.register_script(HIT.encode())
+        # connections of our own, the one used last first: the client's pool, retries and statistics around one command cost
+        # more Python (0.25 ms) than the command and its answer (0.06 ms)
+        self.idle: list[Any] = []
 
     def hit(self, subject: str) -> tuple[int, float]:
-        count, left = self.script(keys=[f"aiops:rate:{subject}"], args=[WINDOW * 1000])
+        key = f"aiops:rate:{subject}"
+        try:
+            count, left = self._evaluate(key)
+        except (ConnectionError, NoScriptError):  # it was closed while it was idle, or the server forgot the script
+            count, left = self.script(keys=[key], args=[WINDOW * 1000])
         return int(count), time.time() + int(left) / 1000
+
+    def _evaluate(self, key: str) -> tuple[int, int]:
+        try:
+            connection = self.idle.pop()
+        except IndexError:  # as many as work at once
+            connection = self.pool.make_connection()
+        try:
+            connection.send_packed_command(
+                connection.pack_command("EVALSHA", self.script.sha, 1, key, WINDOW * 1000), check_health=False
+            )
+            count, left = connection.read_response()
+        except BaseException:
+            connection.disconnect()
+            raise
+        self.idle.append(connection)
+        return count, left
 
 
 @lru_cache(maxsize=4)

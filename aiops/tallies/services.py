@@ -9,6 +9,7 @@ from aiops.tallies.sources import DIMENSIONS
 CHANGE, TALLY, HOUR, STAMP = (model._meta.db_table for model in (Change, Tally, Hour, Stamp))
 BATCH = 50_000  # lines folded in one transaction
 BATCHES = 100  # in one run
+MANY = 500  # folded lines leave so many dead ones that readers would wade through them until autovacuum comes
 LOCK = 0x7A11  # PostgreSQL's advisory lock of whoever folds
 CELLS = ", ".join(DIMENSIONS)
 
@@ -31,6 +32,9 @@ def fold() -> int:
         folded += number
         if number < BATCH:
             break
+    if folded >= MANY and connection.vendor == "postgresql" and not connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute(f"VACUUM {CHANGE}")
     return folded
 
 
