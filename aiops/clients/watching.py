@@ -13,6 +13,7 @@ from aiops.clients.kubernetes import MAX_PAGES, PAGE, KubernetesClient
 from aiops.clients.transport import CHUNK, Object, garbage
 
 MAX_LINE = 8 * 1024 * 1024  # bytes; the largest object that etcd takes is a fifth of it
+LONGEST_ASKED = 3600  # seconds that a server may ask us to wait
 DURATION = 300  # seconds that a server keeps a watch open; then it is resumed
 
 
@@ -105,7 +106,13 @@ class WatchClient(KubernetesClient):
         code = status.get("code") if isinstance(status, dict) else None
         if code == 410:
             raise Expired(f"GET {path}: the watch is too old (HTTP 410)", status=410)
-        raise ClientUnavailable(f"GET {path}: the watch ended with an error (HTTP {code})", status=500)
+        details = status.get("details") if isinstance(status, dict) else None
+        seconds = details.get("retryAfterSeconds") if isinstance(details, dict) else None
+        raise ClientUnavailable(
+            f"GET {path}: the watch ended with an error (HTTP {code})",
+            status=code if isinstance(code, int) and code >= 429 else 500,
+            retry_after=float(seconds) if isinstance(seconds, int) and 0 < seconds <= LONGEST_ASKED else None,
+        )
 
 
 def _chunks(answer: BaseHTTPResponse) -> Iterator[bytes]:

@@ -28,10 +28,12 @@ from incidents.watching import Mirror, Object, clock
 
 logger = structlog.get_logger(__name__)
 
-# kind -> which of its objects; what is missing here is left to the looks
+# kind -> which of its objects. Those whose faults count at once or within a minute or two. What has to last for five minutes
+# or more (Services, Ingresses, autoscalers, budgets, quotas, namespaces, CronJobs, aggregated APIs) a look finds as soon, and
+# a watch of each would cost every API server a connection and us a copy.
 KINDS = {
     "Node": None, "ReplicaSet": None, "Deployment": None, "StatefulSet": None, "DaemonSet": None, "Job": None,
-    "PersistentVolumeClaim": None, "Event": "type=Warning", "Pod": None,
+    "PersistentVolume": None, "PersistentVolumeClaim": None, "Event": "type=Warning", "Pod": None,
 }  # fmt: skip
 PREFIX = "observer:"
 PRESENCE = "observing:"
@@ -85,7 +87,7 @@ class Watched:
         version, failures = "", 0
         while not self._stopped.is_set():
             began = clock()
-            refused = False
+            refused, asked = False, 0.0
             try:
                 if not version:
                     version = self._list(kind)
@@ -94,7 +96,7 @@ class Watched:
             except Expired:
                 version, reason = "", "expired"
             except ClientUnavailable as error:
-                reason = error.reason or f"HTTP {error.status}"
+                reason, asked = error.reason or f"HTTP {error.status}", error.retry_after or 0.0
             except ClientRefused as error:
                 # it may be granted later, but not within seconds
                 version, reason, refused = "", f"HTTP {error.status}", True
@@ -108,7 +110,7 @@ class Watched:
             failures += 1
             RESTARTS.labels(reason[:32]).inc()
             logger.info("watch_restarts", cluster=self.cluster.name, kind=kind, reason=reason, failures=failures)
-            self._stopped.wait(back_off(failures, refused=refused))
+            self._stopped.wait(max(back_off(failures, refused=refused), min(asked, LONGEST_REFUSED)))
 
     def _list(self, kind: str) -> str:
         listing = self._client.listing(kind, field_selector=KINDS[kind])
