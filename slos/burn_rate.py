@@ -14,8 +14,10 @@ from slos import windows
 
 TOLERANCE = 1e-12  # 14.4 x 0.001 is 0.014400000000000001 in doubles, and equality does not fire
 SHORTEST = timedelta(minutes=5)  # the width of a slice of events: no window can be shorter
+COUNTERS_APART = 1e-3  # share of the events by which counters that are scraped apart may contradict each other
 REPORTED = tuple(timedelta(hours=hours) for hours in (1, 6, 24, 72))  # what the API shows
 MIN_COVERAGE = 0.5  # of the long window, before it judges
+CALM = 2  # evaluations in a row below the threshold until an alert clears
 FEWEST_EVENTS, MOST_EVENTS = 10, 100
 REACHABLE = Decimal("0.9")  # error rate to which a derived threshold is capped that could never be reached
 PAGES = frozenset({"critical", "high"})
@@ -81,7 +83,8 @@ def bad_share(good: float, total: float) -> float | None:
 
 def contradicts(good: float, total: float) -> bool:
     """More good than total events, beyond what counters that are scraped apart explain; or less than none."""
-    return good > total + max(1e-9, total * 1e-3) or good < -1e-9 or total < 0
+    slack = max(1e-9, total * COUNTERS_APART)
+    return good > total + slack or good < -slack or total < 0
 
 
 def burn_rate(error_rate: float | None, budget: Decimal) -> float | None:

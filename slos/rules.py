@@ -1,9 +1,12 @@
 """The rule file with which Prometheus judges an SLO by itself: error ratios per window, and the burn-rate alerts. Pure.
 
-The expressions follow the evaluation of ours: no events give no verdict, more good than total events count as all good, a
-page needs a minimum of events. What is not measured from Prometheus gets the objective alone.
+The expressions follow the evaluation of ours: no events give no verdict, nor do more good than total events; the long window
+must have data for half of its time, counted from when Prometheus has these rules; a page needs a minimum of events. An alert
+ends at the second evaluation in a row that is calm, and stays as it is while nothing is known. What is not measured from
+Prometheus gets the objective alone.
 """
 
+import json
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +16,10 @@ from aiops import documents
 from slos import burn_rate, objectives, promql, windows
 from slos.models import SLO, BudgetingMethod, IndicatorSource, NoData, SLOType
 
-INTERVAL = "1m"
+INTERVAL = timedelta(minutes=1)
+CALM = (burn_rate.CALM - 1) * INTERVAL  # how long an alert keeps firing that its expression no longer holds
+MEASURED = "slo:sli_measured:count"  # 1 where there was something to judge, a slice without events included
+ALERT = "SLOBudgetBurn"
 OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
@@ -22,10 +28,8 @@ def rule_file(slo: SLO) -> str:
     groups = [_group(slo, "objective", _objective(slo))]
     if slo.source == IndicatorSource.PROMETHEUS:
         rules = objectives.rules(slo)
-        groups += [
-            _group(slo, "errors", _recordings(slo, rules)),
-            _group(slo, "alerts", [_alert(slo, rule) for rule in rules]),
-        ]
+        # one group, since its rules run one after the other: alerts see what was recorded just before them
+        groups.append(_group(slo, "burn", [*_recordings(slo, rules), *(_alert(slo, rule) for rule in rules)]))
     return documents.write({"groups": groups})
 
 
@@ -44,9 +48,15 @@ def _of_events(slo: SLO, length: timedelta) -> str:
     total = _events(slo, slo.total_query, length)
     if slo.bad_query:
         bad = _events(slo, slo.bad_query, length)
-        return f"clamp((({bad}) or vector(0)) / ({total}), 0, 1)"
+        return _share(f"(({bad}) or vector(0)) / ({total})")
     good = _events(slo, slo.good_query, length)
-    return f"clamp((({total}) - (({good}) or vector(0))) / ({total}), 0, 1)"
+    return _share(f"(({total}) - (({good}) or vector(0))) / ({total})")
+
+
+def _share(ratio: str) -> str:
+    """Nothing without events, or when counters contradict each other by more than their scrapes explain."""
+    slack = burn_rate.COUNTERS_APART
+    return f"clamp({ratio} >= -{slack} <= {1 + slack}, 0, 1)"
 
 
 def _events(slo: SLO, query: str, length: timedelta) -> str:
@@ -72,14 +82,15 @@ def _slice_ratio(slo: SLO) -> str:
             return f"clamp(1 - ((({bad}) or vector(0)) / {total}), 0, 1)"
         good = _events(slo, slo.good_query, width)
         return f"clamp((({good}) or vector(0)) / {total}, 0, 1)"
-    value = promql.value(slo.query, width, objectives.match_labels(slo))
+    # not what is no number: a quantile or a ratio of nothing
+    value = f"(({promql.value(slo.query, width, objectives.match_labels(slo))}) > -Inf < Inf)"
     if slo.threshold_op:
-        return f"({value}) {OPERATORS[slo.threshold_op]} bool {_number(slo.threshold_value)}"
+        return f"{value} {OPERATORS[slo.threshold_op]} bool {_number(slo.threshold_value)}"
     if slo.type == SLOType.LATENCY:
         factor = promql.milliseconds(slo.query)
-        scaled = f"({value})" if factor == 1 else f"(({value}) * {_number(factor)})"
+        scaled = value if factor == 1 else f"({value} * {_number(factor)})"
         return f"{scaled} <= bool {_number(slo.target)}"
-    ratio = f"({value}) / 100" if promql.is_percent(slo.query) else f"({value})"
+    ratio = f"{value} / 100" if promql.is_percent(slo.query) else value
     is_failure = slo.raw_type == "failure" or (slo.type == SLOType.ERROR_RATE and slo.raw_type != "success")
     return f"1 - ({ratio})" if is_failure else ratio
 
@@ -100,7 +111,7 @@ def _labels(slo: SLO) -> dict[str, str]:
 
 
 def _group(slo: SLO, part: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"name": f"slo-{slo.namespace}-{slo.name}-{part}", "interval": INTERVAL, "rules": rules}
+    return {"name": f"slo-{slo.namespace}-{slo.name}-{part}", "interval": windows.spell(INTERVAL), "rules": rules}
 
 
 def _objective(slo: SLO) -> list[dict[str, Any]]:
@@ -119,27 +130,64 @@ def record_name(length: timedelta) -> str:
 
 def _recordings(slo: SLO, rules: Iterable[burn_rate.Rule]) -> list[dict[str, Any]]:
     lengths = sorted({length for rule in rules for length in (rule.short, rule.long)} | set(burn_rate.REPORTED))
-    return [
+    found = [
         {"record": record_name(length), "expr": error_ratio(slo, length), "labels": _labels(slo)} for length in lengths
     ]
+    if not _is_always_measured(slo):
+        found.append({"record": MEASURED, "expr": f"count({_asked(slo)})", "labels": _labels(slo)})
+    return found
+
+
+def _asked(slo: SLO) -> str:
+    """What a slice is judged by. It may have a value that is no number, and was measured then nevertheless."""
+    width = timedelta(seconds=objectives.grid(slo).width)
+    if slo.total_query:
+        return _events(slo, slo.total_query, width)
+    return promql.value(slo.query, width, objectives.match_labels(slo))
+
+
+def _is_always_measured(slo: SLO) -> bool:
+    return objectives.has_slices(slo) and slo.no_data != NoData.IGNORE
 
 
 def _alert(slo: SLO, rule: burn_rate.Rule) -> dict[str, Any]:
     budget = objectives.budget_ratio(slo)
-    selector = ",".join(f"{name}={promql.quote(value)}" for name, value in _labels(slo).items())
-    threshold = f"({rule.factor!r} * {_plainly(budget)})"
-    burning = " and ".join(f"{record_name(length)}{{{selector}}} > {threshold}" for length in (rule.short, rule.long))
-    enough = _enough_events(slo, rule, budget)
     return {
-        "alert": "SLOBudgetBurn",
-        "expr": f"{burning}{enough}",
+        "alert": ALERT,
+        "expr": f"({_burning(slo, rule, budget)}) or ({_held(slo, rule)})",
+        "keep_firing_for": windows.spell(CALM),
         "labels": {**_labels(slo), "severity": rule.severity, "window": rule.name},
         "annotations": {
             "summary": f"{_plain(slo.service)} spends the error budget of {slo.name} {rule.factor:g} times too fast",
-            "description": f"Over the last {windows.spell(rule.short)} and {windows.spell(rule.long)}. "
-            "Share of bad events: {{ $value | humanizePercentage }}",
+            "description": f"Over the last {windows.spell(rule.short)} and {windows.spell(rule.long)}."
+            f"{{{{ with query {json.dumps(_recorded(slo, rule.long), ensure_ascii=False)} }}}} Share of bad events: "
+            "{{ . | first | value | humanizePercentage }}{{ end }}",
         },
     }
+
+
+def _burning(slo: SLO, rule: burn_rate.Rule, budget: Decimal) -> str:
+    threshold = f"({rule.factor!r} * {_plainly(budget)})"
+    conditions = [f"{_recorded(slo, length)} > {threshold}" for length in (rule.short, rule.long)]
+    if not _is_always_measured(slo):
+        fewest = burn_rate.MIN_COVERAGE * (rule.long / INTERVAL)
+        conditions.append(f"sum_over_time({_selected(MEASURED, slo)}[{windows.spell(rule.long)}]) >= {fewest:g}")
+    return " and ".join(conditions) + _enough_events(slo, rule, budget)
+
+
+def _held(slo: SLO, rule: burn_rate.Rule) -> str:
+    """The alert itself while the short window says nothing: silence neither confirms nor ends it."""
+    own = _selected("ALERTS", slo, alertname=ALERT, alertstate="firing", window=rule.name)
+    return f"max by ({', '.join(_labels(slo))}) ({own}) unless {_recorded(slo, rule.short)}"
+
+
+def _recorded(slo: SLO, length: timedelta) -> str:
+    return _selected(record_name(length), slo)
+
+
+def _selected(series: str, slo: SLO, **labels: str) -> str:
+    matchers = ",".join(f"{name}={promql.quote(value)}" for name, value in (labels | _labels(slo)).items())
+    return f"{series}{{{matchers}}}"
 
 
 def _enough_events(slo: SLO, rule: burn_rate.Rule, budget: Decimal) -> str:

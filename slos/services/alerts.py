@@ -24,7 +24,6 @@ from slos.sources.incidents import SLO_VIOLATION, Outage
 
 ORIGIN = "slo"
 KIND = "SLO"  # what the incident of an SLO is about; no runbook fits it
-CALM = 2  # evaluations in a row below the threshold until an alert clears
 BACK = 0.05  # share of the budget that must be left before an exhaustion counts as over
 Outages = Mapping[int, Sequence[Outage]]
 State = tuple[SLO, Mapping[timedelta, Reading], Budget | None]
@@ -105,7 +104,7 @@ def _go_on(slo: SLO, alert: BurnAlert, *, fires: bool, is_known: bool, rate: flo
     """No data neither confirms an alert nor clears it (domain/slo-math.md §6)."""
     if is_known:
         alert.calm = 0 if fires else alert.calm + 1
-    if alert.calm >= CALM:
+    if alert.calm >= burn_rate.CALM:
         changes.cleared.append((slo, alert))
         return
     alert.burn_rate = alert.burn_rate if rate is None else rate

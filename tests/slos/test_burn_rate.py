@@ -63,6 +63,18 @@ class TestRead:
         assert burn_rate.read(stored) == [Rule(timedelta(minutes=30), timedelta(hours=6), 6.0, "medium")]
 
 
+class TestContradicts:
+    @pytest.mark.parametrize(
+        ("good", "contradicts"), [(1000.9, False), (1001.1, True), (-0.9, False), (-1.1, True), (500, False)]
+    )
+    def test_bears_counters_that_are_scraped_apart(self, good: float, contradicts: bool) -> None:
+        assert burn_rate.contradicts(good, 1000) is contradicts
+
+    def test_takes_a_little_too_much_for_all(self) -> None:
+        assert burn_rate.bad_share(1000.9, 1000) == 0
+        assert burn_rate.bad_share(-0.9, 1000) == 1
+
+
 class TestWarnings:
     @pytest.mark.parametrize(("target", "count"), [("0.93", 1), ("0.9306", 0), ("0.95", 0)])
     def test_names_rules_that_no_error_rate_reaches(self, target: str, count: int) -> None:
