@@ -1,0 +1,1 @@
+"""A plain Django REST framework project over the same tables."""
