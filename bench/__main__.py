@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 # in the order in which a signal goes through the platform
-ALL = ("detect", "alerts", "journeys", "slos", "analytics", "federation")
+ALL = ("detect", "alerts", "journeys", "slos", "analytics", "federation", "events")
 
 for name in ALL:
     print(f"\n== bench.{name}", flush=True)
