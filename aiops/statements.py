@@ -20,9 +20,9 @@ from threading import Lock
 from typing import Any, cast
 
 import orjson
-from django.db import connection
+from django.db import NotSupportedError, connection
 from django.db.models import Expression, Model, QuerySet
-from django.db.models.query import ModelIterable, ValuesIterable, get_related_populators
+from django.db.models.query import ModelIterable, ValuesIterable, ValuesListIterable, get_related_populators
 
 SHAPES_MAX = 2_000  # that a process remembers
 
@@ -124,6 +124,16 @@ class Shapes:
 
 def fetch(sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
     """All rows of constant SQL, prepared where the database can."""
+    try:
+        return _fetch(sql, parameters)
+    except NotSupportedError:  # a migration changed the type of a column while the statement was prepared
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        return _fetch(sql, parameters)
+
+
+def _fetch(sql: str, parameters: Sequence[Any]) -> list[Row]:
     prepared = getattr(connection, "prepared_cursor", connection.cursor)
     with prepared() as cursor:
         cursor.execute(sql, parameters)
@@ -146,7 +156,9 @@ def _reader(rows: QuerySet[Any, Any], compiler: Any, raw: frozenset[str]) -> Rea
         raise Unmappable("prefetched rows need a query of their own")
     if iterable is ModelIterable and compiler.klass_info is not None and not compiler.annotation_col_map:
         return _instances(compiler, _converter(compiler, columns, [False] * len(columns)))
-    raise Unmappable("neither instances nor dicts")
+    if iterable is ValuesListIterable:
+        return list
+    raise Unmappable("neither instances nor values")
 
 
 def _converter(

@@ -144,6 +144,16 @@ class Asked:
         except Unmappable:
             return total_of(self.plain())
 
+    def some(self, size: int) -> Iterable[Any]:
+        """The first rows as instances, in the order of the model."""
+        if self.conditions is not None:
+            statement = shapes.statement((*self.shape, "some", size), lambda: self._narrowed()[:size])
+            try:
+                return statement.all(**self.values)
+            except Unmappable:
+                pass
+        return self.plain()[:size]
+
     def page(self, page: Page, total: int, columns: Columns) -> Iterable[Any]:
         """The rows of a page. Past the end nothing is asked."""
         if page.offset >= total:

@@ -246,19 +246,25 @@ class ResourceViewSet(ViewSetMixin, ApiView):
         namespace = self.param("namespace") if self.namespaced else None
         if any("\x00" in part for part in self.kwargs.values()):  # no database holds such a name
             raise Missing("Not found")
-        rows = self.get_queryset().filter(**{self.lookup_field: name})
-        if namespace is not None:
-            rows = rows.filter(namespace=namespace)
-        found = list(rows[:2])
+        found = self.named(name, namespace)
         if len(found) == 1:
             return found[0]
         if not found:
             raise Missing(f"{self.document.KIND} not found")
-        preferred = rows.filter(namespace=DEFAULT_NAMESPACE).first()
-        if preferred is None:
+        preferred = self.named(name, DEFAULT_NAMESPACE) if namespace is None else []
+        if not preferred:
             reason = ["Several namespaces have an object of this name."]
             raise BadRequest("The name is ambiguous, give a namespace", {"namespace": reason})
-        return preferred
+        return preferred[0]
+
+    def named(self, name: str, namespace: str | None) -> Sequence[Any]:
+        """At most two rows of that name that the key may see."""
+        where = {self.lookup_field: name} | ({} if namespace is None else {"namespace": namespace})
+        conditions = self.queryset_conditions()
+        if conditions is not None:
+            conditions.extend(equals(column, value) for column, value in where.items())
+        asked = Asked(type(self), self.queryset, lambda: self.get_queryset().filter(**where), conditions)
+        return list(asked.some(2))
 
     def check_version(self, row: Any) -> bool:
         """CON-3: whether the client named a version. Raises `Conflict` when it is not the current one."""

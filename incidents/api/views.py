@@ -10,8 +10,10 @@ from aiops.api.pagination import Page
 from aiops.api.serializers import API_VERSION, Rendered, Shape, list_document, list_of
 from aiops.api.views import Lists, Reads, ResourceViewSet
 from aiops.errors import Invalid, Missing
+from aiops.statements import Slot, Statement
 from analytics.api.costs import IncidentCostDocument
 from analytics.services.figures import costs
+from incidents.api.clocks import Clocked
 from incidents.api.filters import IncidentFilter, InsightFilter, PostMortemFilter
 from incidents.api.serializers import incidents as shapes
 from incidents.api.serializers.insights import INSIGHT_COLUMNS, InsightDocument, InsightItem
@@ -23,15 +25,25 @@ from incidents.api.serializers.postmortems import (
     PostMortemItem,
     ReviewBody,
 )
-from incidents.models import AIInsight, Incident, PostMortem
+from incidents.models import AIInsight, Incident, PostMortem, TimelineEvent
 from incidents.services import history, lifecycle, postmortems
 from runbooks.api.serializers.remediations import PlanDocument, RemediationDocument, remediation_document
 from runbooks.models import RemediationPlan
 from runbooks.services import planning
 from slos.services import attribution
 
+NEWEST_INSIGHT = Statement(lambda: AIInsight.objects.filter(incident=Slot("incident")).order_by("-attempt")[:1])
+TIMELINE = Statement(
+    lambda: (
+        TimelineEvent.objects.filter(incident=Slot("incident"))
+        .order_by("at", "pk")
+        .values("at", "type", "source", "message", "severity", "details")
+    ),
+    raw=("details",),
+)
 
-class IncidentViewSet(Lists, Reads, ResourceViewSet):
+
+class IncidentViewSet(Clocked, Lists, Reads, ResourceViewSet):
     queryset = Incident.objects.all()
     document = shapes.IncidentDocument
     item = shapes.IncidentItem
@@ -46,7 +58,7 @@ class IncidentViewSet(Lists, Reads, ResourceViewSet):
         return shapes.IncidentItem.render_all(rows, now=self.now)
 
     def render_document(self, row: Incident) -> Rendered:
-        newest = AIInsight.objects.filter(incident=row).order_by("-attempt").first()
+        newest = NEWEST_INSIGHT.first(incident=row.pk)
         burned = attribution.of_incident(incident=row)
         return shapes.IncidentDocument.render(row, now=self.now, insight=newest, burned=burned)
 
@@ -118,8 +130,7 @@ class IncidentViewSet(Lists, Reads, ResourceViewSet):
     @sub_document(answer=shapes.TimelineDocument)
     def timeline(self, incident: Incident) -> Rendered:
         """Its story, oldest event first."""
-        rows = incident.timeline.order_by("at", "pk")
-        events = shapes.TimelineEntry.render_all(rows.values("at", "type", "source", "message", "severity", "details"))
+        events = shapes.TimelineEntry.render_all(TIMELINE.all(incident=incident.pk))
         metadata = {"name": incident.name, "namespace": incident.namespace, "eventCount": len(events)}
         return {
             "apiVersion": API_VERSION,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Sum
 
+from aiops.statements import Slot, Statement
 from incidents.models import Incident
 from slos import objectives
 from slos.figures import MINUTE_DIGITS, VALUE_DIGITS
@@ -104,10 +105,20 @@ def of_slo(*, slo: SLO, since: datetime) -> list[dict[str, Any]]:
     ]
 
 
+# constant SQL: every read of an incident asks for it
+BURNED = Statement(
+    lambda: (
+        Attribution.objects.filter(incident=Slot("incident"))
+        .order_by()
+        .values_list("slo__name", "slo__namespace", "slo__budget_total")
+        .annotate(minutes=Sum("minutes"))
+        .order_by("-minutes", "slo__name", "slo__namespace")[:MOST_SHOWN]
+    )
+)
+
+
 def of_incident(*, incident: Incident) -> list[dict[str, Any]]:
     """The budgets that the incident burned, the worst first: `{slo, namespace, minutes, percent}`. One query."""
-    rows = Attribution.objects.filter(incident=incident).order_by()
-    sums = rows.values_list("slo__name", "slo__namespace", "slo__budget_total").annotate(minutes=Sum("minutes"))
     return [
         {
             "slo": name,
@@ -115,5 +126,5 @@ def of_incident(*, incident: Incident) -> list[dict[str, Any]]:
             "minutes": round(minutes, MINUTE_DIGITS),
             "percent": round(100 * minutes / total, VALUE_DIGITS) if total else None,
         }
-        for name, namespace, total, minutes in sums.order_by("-minutes", "slo__name", "slo__namespace")[:MOST_SHOWN]
+        for name, namespace, total, minutes in BURNED.rows(incident=incident.pk)
     ]
