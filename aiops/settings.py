@@ -86,6 +86,9 @@ AIOPS_OBSERVER_METRICS_HOST = env_str("AIOPS_OBSERVER_METRICS_HOST", "127.0.0.1"
 AIOPS_WEB_THREADS = env_int("AIOPS_WEB_THREADS", 6, minimum=1)  # requests at work at once in a web process
 AIOPS_EVENT_STREAMS = env_int("AIOPS_EVENT_STREAMS", 500, minimum=0)  # listeners that it holds open besides
 AIOPS_KUBECONFIG_DIR = env_str("AIOPS_KUBECONFIG_DIR")  # every file in it is a cluster
+# every key of the Secret namespace/name, or every Secret namespace/label=value, is a cluster …
+AIOPS_KUBECONFIG_SECRET = env_str("AIOPS_KUBECONFIG_SECRET")
+AIOPS_KUBECONFIG_SECRET_CLUSTER = env_str("AIOPS_KUBECONFIG_SECRET_CLUSTER")  # … of this cluster; else of our own
 AIOPS_LLM_BASE_URL = env_str("AIOPS_LLM_BASE_URL")
 AIOPS_LLM_API_KEY = env_str("AIOPS_LLM_API_KEY")
 AIOPS_LLM_MODEL = env_str("AIOPS_LLM_MODEL")

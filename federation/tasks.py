@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from federation.services import connectivity, folder, health
+from federation.services import connectivity, folder, health, secret
 
 BUDGET = 25.0  # seconds of one round; what is left is due at the next one
 
@@ -28,6 +28,8 @@ def forget_old_samples() -> None:
 
 @shared_task(ignore_result=True)
 def read_kubeconfigs() -> None:
-    """Register new kubeconfigs of the folder and rotate changed ones."""
+    """Register new kubeconfigs of the folder and of Secrets, and rotate changed ones."""
     if settings.AIOPS_KUBECONFIG_DIR:
         folder.sync(folder=Path(settings.AIOPS_KUBECONFIG_DIR), at=timezone.now())
+    if settings.AIOPS_KUBECONFIG_SECRET:
+        secret.sync(at=timezone.now())
