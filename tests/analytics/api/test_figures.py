@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from aiops.apikeys.roles import Role
 from analytics.services import rollups
@@ -14,7 +13,6 @@ from tests.analytics.api.conftest import Api, api_of
 from tests.conftest import NOON
 from tests.factories import (
     make_approval,
-    make_cluster,
     make_incident,
     make_insight,
     make_plan,
@@ -322,20 +320,3 @@ class TestRemediationStats:
             "total": 3, "successful": 2, "failed": 1, "successRate": 0.67, "avgDuration": 120.0,
         }  # fmt: skip
         assert stats[1]["avgDuration"] == 0
-
-
-def test_agree_with_the_lists_on_a_generated_history(viewer: Api, settings: Any) -> None:
-    make_cluster(name="harbor-eu")
-    call_command("generate_history", incidents=150, days=20, seed=3, until="2027-04-12T12:00:00Z", verbosity=0)
-
-    summary = viewer.get("/analytics/summary", period="30d").json()["summary"]
-    listed = []
-    for page in (1, 2):
-        listed += viewer.get("/incidents", since="2027-03-13T12:01:00Z", pageSize=100, page=page).json()["items"]
-
-    assert summary["totalIssues"] == len(listed) == 150
-    states = [one["state"].lower() for one in listed]
-    assert summary["incidents"]["byState"] == {state: states.count(state) for state in summary["incidents"]["byState"]}
-    by_hand = sum(1 for one in listed if "aiops.chatcli.io/manual-resolution" in one["annotations"])
-    assert summary["incidents"]["autoResolved"] == states.count("resolved") - by_hand
-    assert summary["avgRiskScore"] == round(sum(one["riskScore"] for one in listed) / 150, 1)
