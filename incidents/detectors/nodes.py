@@ -61,8 +61,10 @@ def judge(node: Obj, context: Context) -> Iterator[Outcome]:
     """What is wrong with the node; each signal says what the node runs on, which nodes of other clusters may share."""
     image = image_of(node)
     for outcome in _judge(node, context):
-        known = isinstance(outcome, Signal) and image
-        yield replace(outcome, evidence={**outcome.evidence, "nodeImage": image}) if known else outcome
+        if isinstance(outcome, Signal) and image:
+            yield replace(outcome, evidence={**outcome.evidence, "nodeImage": image})
+        else:
+            yield outcome
 
 
 def image_of(node: Obj) -> str:

@@ -5,6 +5,7 @@ what needs a memory of earlier looks, and what clears a signal, stays with the l
 the watch, one thread for all judges, so that a storm in one cluster costs one place in the queue.
 """
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -109,7 +110,15 @@ class Watched:
                 return
             failures += 1
             RESTARTS.labels(reason[:32]).inc()
-            logger.info("watch_restarts", cluster=self.cluster.name, kind=kind, reason=reason, failures=failures)
+            # a server that starts later than we do, as in the demo, is no news; one that stays away is
+            logger.log(
+                logging.INFO if failures >= 3 else logging.DEBUG,
+                "watch_restarts",
+                cluster=self.cluster.name,
+                kind=kind,
+                reason=reason,
+                failures=failures,
+            )
             self._stopped.wait(max(back_off(failures, refused=refused), min(asked, LONGEST_REFUSED)))
 
     def _list(self, kind: str) -> str:

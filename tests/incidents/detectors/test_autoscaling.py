@@ -4,6 +4,7 @@ import pytest
 
 from incidents.detectors import Verdict
 from tests.incidents.detectors.objects import (
+    Json,
     ago,
     condition,
     conditions_in,
@@ -105,21 +106,21 @@ class TestBudget:
 
 
 class TestDrain:
-    def cordoned(self, *, since: str) -> dict:
+    def cordoned(self, *, since: str) -> Json:
         taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": since}
         return make_object("Node", "node-1", namespace="", spec={"unschedulable": True, "taints": [taint]})
 
-    def budget(self, *, allowed: int = 0, selector: object = None) -> dict:
+    def budget(self, *, allowed: int = 0, selector: object = None) -> Json:
         status = {"disruptionsAllowed": allowed, "expectedPods": 1, "currentHealthy": 1, "desiredHealthy": 1}
         selector = {"matchLabels": {"app": "checkout"}} if selector is None else selector
         return make_object("PodDisruptionBudget", spec={"selector": selector}, status=status)
 
-    def pod(self, node: str = "node-1") -> dict:
+    def pod(self, node: str = "node-1") -> Json:
         return make_object(
             "Pod", metadata={"labels": {"app": "checkout"}}, spec={"nodeName": node}, status={"phase": "Running"}
         )
 
-    def look(self, budget: dict, *, since: str, pod: dict | None = None) -> list[str]:
+    def look(self, budget: Json, *, since: str, pod: Json | None = None) -> list[str]:
         node = self.cordoned(since=since)
         return conditions_in(look(budget, node, pod or self.pod()))
 

@@ -5,6 +5,7 @@ import pytest
 from incidents.detectors import Verdict
 from tests.incidents.detectors.objects import (
     NOON,
+    Json,
     ago,
     condition,
     conditions_in,
@@ -186,13 +187,13 @@ class TestDaemonSet:
 class TestZeroReplicas:
     LABELS = {"app": "checkout", "tier": "web"}
 
-    def idle(self, kind: str = "Deployment") -> dict:
+    def idle(self, kind: str = "Deployment") -> Json:
         return make_object(kind, spec={"replicas": 0, "template": {"metadata": {"labels": self.LABELS}}}, status={})
 
-    def service(self, **selector: str) -> dict:
+    def service(self, **selector: str) -> Json:
         return make_object("Service", spec={"selector": selector})
 
-    def autoscaler(self, target: str) -> dict:
+    def autoscaler(self, target: str) -> Json:
         return make_object("HorizontalPodAutoscaler", spec={"scaleTargetRef": {"kind": "Deployment", "name": target}})
 
     @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])

@@ -102,7 +102,8 @@ class TestObserver:
         simulated.clear_requests()
         simulated.fail_next(None, status=403, match="/jobs")
         with observing_as("one") as observer:
-            eventually(lambda: observer._watched and len(next(iter(observer._watched.values()))._live) == len(observing.KINDS) - 1, within=20)
+            others = len(observing.KINDS) - 1
+            eventually(lambda: [len(one._live) for one in observer._watched.values()] == [others], within=20)
             threading.Event().wait(2)
 
         tries = [path for _, path, _ in simulated.requests if path.endswith("/jobs")]
