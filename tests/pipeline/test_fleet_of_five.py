@@ -12,10 +12,13 @@ from django.utils import timezone
 from aiops.apikeys import services as apikeys
 from aiops.apikeys.roles import Role
 from aiops.audit.actor import SYSTEM
+from aiops.audit.models import AuditEvent
 from aiops.health.models import Lease
+from aiops.notifications.models import Channel, Notification, Policy
 from aiops.simulator.embedded import SimulatedCluster
 from federation import services as federation
 from federation.models import Cluster
+from federation.services import connectivity
 from incidents.models import FleetCorrelation, Incident
 from tests.processes import Stack, eventually, running
 
@@ -106,6 +109,39 @@ def test_fleet_is_seen_as_it_is_and_one_cause_is_one_incident(clusters, stack):
     clusters["bravo"].clear_faults()
     Cluster.objects.filter(name="bravo").update(next_check_at=timezone.now())
     eventually(lambda: health_of("bravo") == "Connected", within=90, or_say="it is connected again")
+
+
+def test_when_all_fall_silent_it_is_us_and_is_said_once(clusters, stack):
+    now = timezone.now()
+    Channel.objects.create(name="ops", type="webhook", enabled=True, created_at=now, updated_at=now)
+    rules = [{"name": "clusters", "match": {"resourceKinds": ["ClusterRegistration"]}, "channels": ["ops"]}]
+    rules.append({"name": "fleet", "match": {"events": ["hub_cut_off", "hub_connected"]}, "channels": ["ops"]})
+    for name in FLEET:
+        clusters[name].clear_faults()
+    for name in FLEET:
+        eventually(partial(is_connected, name), within=60, or_say=f"{name} is connected")
+
+    Policy.objects.create(name="ops", rules=rules, created_at=now, updated_at=now)
+
+    for cluster in clusters.values():
+        cluster.drop_connections(count=None)
+
+    eventually(lambda: connectivity.frozen(at=timezone.now()), within=60, or_say="automation rests")
+    eventually(lambda: "hub_cut_off" in events(), within=60, or_say="it is said")
+    silent = Cluster.objects.filter(phase="Disconnected")
+    eventually(lambda: silent.count() == len(FLEET), within=60, or_say="all are disconnected")
+
+    for cluster in clusters.values():
+        cluster.clear_faults()
+    Cluster.objects.update(next_check_at=timezone.now())
+    eventually(lambda: "hub_connected" in events(), within=90, or_say="it is over")
+
+    assert [events().count(event) for event in ("hub_cut_off", "hub_connected")] == [1, 1]
+    assert set(Notification.objects.values_list("event", flat=True)) == {"hub_cut_off", "hub_connected"}
+
+
+def events() -> list[str]:
+    return list(AuditEvent.objects.values_list("event_type", flat=True))
 
 
 def test_another_observer_takes_over_within_fifteen_seconds(clusters, stack):
