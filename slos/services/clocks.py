@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, DateTimeField, F, QuerySet, Value
+from django.db.models.functions import Greatest
 
 from aiops.audit.actor import SYSTEM, Actor
 from aiops.errors import Conflict, LostRace
+from federation.services.windows import place_of
 from incidents.models import Incident, TimelineEvent
 from incidents.states import IncidentState
 from slos import sla
 from slos.models import LIVE, ClockKind, ClockState, IncidentSLA, SLAClock, SLAPause
-from slos.services import sla_messages
+from slos.services import planned, sla_messages
+from slos.slices import moment
 
 BATCH = 200
 MOST_SLAS = 500
@@ -97,7 +100,10 @@ def _pauses(incident: Incident) -> _Pauses:
 
 
 def _schedule(clock: SLAClock, pauses: _Pauses, at: datetime) -> None:
-    """Compute when the clock warns and is due. A paused one is due at no time."""
+    """Compute when the clock warns and is due. A paused one is due at no time; what is broken stays so."""
+    if pauses.is_open and clock.breached_at is not None:
+        clock.next_at = None
+        return
     if pauses.is_open:
         clock.warn_at = clock.due_at = clock.next_at = None
         clock.state = ClockState.PAUSED
@@ -130,12 +136,17 @@ def settle(*, incident: Incident, at: datetime) -> int:
     pauses = _pauses(incident)
     stopped = 0
     for clock in live:
-        moment = reached.get(clock.kind)
-        if moment is not None:
-            _stop(clock, moment, pauses, at)
+        clock.incident = incident
+        answered_at = reached.get(clock.kind)
+        if answered_at is not None:
+            _stop(clock, answered_at, pauses, at)
             stopped += 1
         elif clock.severity != incident.severity:
             _change_promise(clock, incident, pauses, at)
+    if pauses.is_open and incident.resolved_at is not None:
+        SLAPause.objects.filter(incident=incident, ended_at__isnull=True).update(
+            ended_at=Greatest(F("started_at"), Value(incident.resolved_at, DateTimeField())), ended_by=SYSTEM.name
+        )
     return stopped
 
 
@@ -158,18 +169,20 @@ def _reached(incident: Incident) -> dict[str, datetime]:
     return found
 
 
-def _stop(clock: SLAClock, moment: datetime, pauses: _Pauses, at: datetime) -> None:
+def _stop(clock: SLAClock, answered_at: datetime, pauses: _Pauses, at: datetime) -> None:
     open_pause = SLAPause.objects.filter(incident=clock.incident_id, ended_at__isnull=True).first()
     spans = [*pauses.spans, *([(open_pause.started_at, at)] if open_pause else [])]
     calendar = sla.read_calendar(clock.business_hours)
-    taken = sla.elapsed(calendar, clock.started_at, moment, spans)
-    in_time = taken <= timedelta(seconds=clock.allowed_seconds)
-    due_at = clock.due_at or sla.due_at(
-        calendar, clock.started_at, timedelta(seconds=clock.allowed_seconds), pauses.spans
-    )
+    allowed = timedelta(seconds=clock.allowed_seconds)
+    taken = sla.elapsed(calendar, clock.started_at, answered_at, spans)
+    if taken > allowed:
+        spans += _maintenance(clock.incident, clock.started_at, answered_at)
+        taken = sla.elapsed(calendar, clock.started_at, answered_at, spans)
+    in_time = taken <= allowed
+    due_at = clock.due_at or sla.due_at(calendar, clock.started_at, allowed, pauses.spans)
     clock.change(
         state=ClockState.MET if in_time else ClockState.MISSED,
-        ended_at=moment,
+        ended_at=answered_at,
         taken_seconds=int(taken.total_seconds()),
         due_at=due_at,
         breached_at=None if in_time else clock.breached_at or due_at,
@@ -263,6 +276,8 @@ def _look(incident_id: int, at: datetime) -> int:
 
 
 def _tick(clock: SLAClock, at: datetime) -> None:
+    if clock.breached_at is None and _is_put_off(clock, at):
+        return
     if clock.due_at is not None and clock.due_at <= at:
         is_first = clock.breached_at is None
         clock.change(
@@ -278,6 +293,32 @@ def _tick(clock: SLAClock, at: datetime) -> None:
         sla_messages.at_risk(clock, at=at)
     else:
         clock.change(next_at=clock.warn_at)
+
+
+def _is_put_off(clock: SLAClock, at: datetime) -> bool:
+    """Whether maintenance that covers the incident leaves more time than was thought; then the clock is set anew.
+
+    Looked at when a clock would warn or break, and not when it starts: a storm of incidents starts thousands.
+    """
+    assert clock.warn_at is not None
+    due_at = clock.due_at or at
+    spans = _maintenance(clock.incident, clock.started_at, due_at)
+    if not spans:
+        return False
+    known = _pauses(clock.incident)
+    was = clock.warn_at, clock.due_at
+    _schedule(clock, _Pauses((*known.spans, *spans), known.is_open), at)
+    if (clock.warn_at, clock.due_at) == was:
+        return False
+    _write(clock)
+    return clock.next_at is None or clock.next_at > at
+
+
+def _maintenance(incident: Incident, since: datetime, until: datetime) -> list[sla.Span]:
+    """Planned maintenance of what the incident is about, from `since` to what begins before `until`."""
+    place = place_of(incident.cluster, name=incident.cluster_name, namespace=incident.namespace, labels=incident.labels)
+    found = planned.of_places({incident.pk: place}, since, until)[incident.pk]
+    return [(moment(begin), moment(end)) for begin, end in found if begin < until.timestamp()]
 
 
 # --- pauses ------------------------------------------------------------------------------------------------------------------

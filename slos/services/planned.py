@@ -1,6 +1,6 @@
 """The maintenance windows of the fleet, as spans of time that an SLO leaves out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -16,12 +16,17 @@ Span = tuple[int, int]
 
 def spans(slos: Collection[SLO], since: datetime, until: datetime) -> dict[int, list[Span]]:
     """By key of the SLO: the occurrences between the two times that cover it. One query."""
-    found: dict[int, list[Span]] = {slo.pk: [] for slo in slos}
+    return of_places({slo.pk: _place(slo) for slo in slos}, since, until)
+
+
+def of_places(places: Mapping[int, Place], since: datetime, until: datetime) -> dict[int, list[Span]]:
+    """By key of the place: the occurrences between the two times that cover it. One query."""
+    found: dict[int, list[Span]] = {key: [] for key in places}
     # whole hours, so that a rule is followed once an hour and not once a batch
     start = since.replace(minute=0, second=0, microsecond=0)
     end = until.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     for window in MaintenanceWindow.objects.filter(enabled=True, starts_at__lt=end).order_by("pk"):
-        covered = [slo for slo in slos if maintenance.covers(window, _place(slo))]
+        covered = [key for key, place in places.items() if maintenance.covers(window, place)]
         if covered:
             some = _occurrences(
                 starts_at=window.starts_at,
@@ -31,8 +36,8 @@ def spans(slos: Collection[SLO], since: datetime, until: datetime) -> dict[int, 
                 since=start,
                 until=end,
             )
-            for slo in covered:
-                found[slo.pk] += some
+            for key in covered:
+                found[key] += some
     return found
 
 

@@ -4,15 +4,17 @@ import pytest
 
 from aiops.audit.actor import SYSTEM, Actor, ActorKind
 from aiops.audit.models import AuditEvent
-from aiops.errors import Conflict
+from aiops.errors import Conflict, LostRace
 from aiops.notifications.models import Notification
-from incidents.models import EscalationPolicy, EscalationRun
+from federation.models import MaintenanceWindow
+from incidents.models import EscalationPolicy, EscalationRun, Incident
 from incidents.services import lifecycle
 from slos.models import ClockState, IncidentSLA, SLAClock
 from slos.services import clocks
 from tests.aiops.notifications.makers import make_channel
 from tests.conftest import NOON
 from tests.factories import make_cluster, make_incident
+from tests.threads import at_once, postgresql_only
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 OLGA = Actor(kind=ActorKind.USER, name="olga@example.com", role="operator")
@@ -255,6 +257,134 @@ class TestPause:
         clocks.settle(incident=incident, at=NOON + 3 * HOUR)
 
         assert (clock().state, clock().taken_seconds) == (ClockState.MET, 600)
+
+    def test_leaves_a_broken_promise_broken(self):
+        make_sla()
+        incident = incident_at_noon()
+        clocks.start(incident=incident, at=NOON)
+        clocks.advance_due(at=NOON + 2 * HOUR)
+
+        clocks.pause(incident=incident, reason="r", actor=OLGA, at=NOON + 2 * HOUR)
+        clocks.advance_due(at=NOON + 9 * HOUR)
+
+        assert (clock().state, clock().due_at, clock().next_at) == (ClockState.BREACHED, NOON + HOUR, None)
+        clocks.resume(incident=incident, actor=OLGA, at=NOON + 9 * HOUR)
+        assert (clock().state, clock().due_at) == (ClockState.BREACHED, NOON + HOUR)
+
+    def test_ends_with_the_incident(self):
+        make_sla()
+        incident = incident_at_noon()
+        clocks.start(incident=incident, at=NOON)
+        clocks.pause(incident=incident, reason="r", actor=OLGA, at=NOON + MINUTE)
+        incident.refresh_from_db()
+        lifecycle.resolve(incident=incident, actor=OLGA, at=NOON + HOUR)
+
+        clocks.settle(incident=incident, at=NOON + 2 * HOUR)
+
+        assert incident.sla_pauses.get().ended_at == NOON + HOUR
+
+
+class TestMaintenance:
+    @staticmethod
+    def plan(**columns):
+        facts = {"name": "w", "starts_at": NOON, "ends_at": NOON + 2 * HOUR, "created_at": NOON, "updated_at": NOON}
+        MaintenanceWindow.objects.create(**facts | columns)
+
+    def test_is_not_counted(self):
+        make_sla()
+        clocks.start(incident=incident_at_noon(), at=NOON)
+        self.plan(starts_at=NOON + 30 * MINUTE)
+
+        clocks.advance_due(at=NOON + 2 * HOUR)
+
+        assert (clock().state, clock().due_at) == (ClockState.RUNNING, NOON + 2 * HOUR + 30 * MINUTE)
+        clocks.advance_due(at=NOON + 2 * HOUR + 15 * MINUTE)
+        assert clock().state == ClockState.AT_RISK
+        clocks.advance_due(at=NOON + 2 * HOUR + 30 * MINUTE)
+        assert clock().state == ClockState.BREACHED
+
+    def test_of_something_else_is_counted(self):
+        make_sla()
+        clocks.start(incident=incident_at_noon(), at=NOON)
+        self.plan(namespaces=["elsewhere"])
+
+        clocks.advance_due(at=NOON + HOUR)
+
+        assert clock().state == ClockState.BREACHED
+
+    def test_is_taken_off_when_the_answer_comes(self):
+        make_sla()
+        incident = incident_at_noon()
+        clocks.start(incident=incident, at=NOON)
+        self.plan(starts_at=NOON + 30 * MINUTE)
+        incident.refresh_from_db()
+        lifecycle.acknowledge(incident=incident, actor=OLGA, at=NOON + 2 * HOUR + 20 * MINUTE)
+
+        clocks.settle(incident=incident, at=NOON + 3 * HOUR)
+
+        assert (clock().state, clock().taken_seconds) == (ClockState.MET, 50 * 60)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRaces:
+    """Several workers look at the same clocks at once."""
+
+    def test_one_of_many_looks_warns_and_tells_of_the_breach(self):
+        postgresql_only()
+        make_channel("pager")
+        make_sla(resolution_seconds=3600, notification_channels=["pager"])
+        incident = incident_at_noon()
+        clocks.start(incident=incident, at=NOON)
+
+        for minute, told in ((45, "sla_at_risk"), (60, "sla_breached")):
+            looked = at_once(6, lambda _, minute=minute: clocks.advance_due(at=NOON + minute * MINUTE))
+
+            assert not [one for one in looked if isinstance(one, Exception)]
+            assert Notification.objects.filter(event=told).count() == 2  # response and resolution
+        assert incident.timeline.filter(source="sla-clock").count() == 4
+        assert AuditEvent.objects.filter(action="incident.sla", event_type="sla_breach").count() == 2
+
+    def test_one_of_many_starts_the_clocks(self):
+        postgresql_only()
+        make_sla(resolution_seconds=3600)
+        incident = incident_at_noon()
+
+        results = at_once(6, lambda _: clocks.start(incident=Incident.objects.get(pk=incident.pk), at=NOON))
+
+        assert not [one for one in results if isinstance(one, Exception)]
+        assert incident.sla_clocks.count() == 2
+
+    def test_an_answer_at_the_last_moment_is_in_time_whoever_is_first(self):
+        postgresql_only()
+        make_sla()
+        incident = incident_at_noon()
+        clocks.start(incident=incident, at=NOON)
+
+        def work(number):
+            if number % 2:
+                return clocks.advance_due(at=NOON + HOUR)
+            while True:  # as the API does
+                row = Incident.objects.get(pk=incident.pk)
+                try:
+                    return lifecycle.acknowledge(incident=row, actor=OLGA, at=NOON + 59 * MINUTE)
+                except LostRace:
+                    continue
+
+        looked, answered = at_once(2, work)[::-1]
+        assert not isinstance(looked, Exception)
+        assert not isinstance(answered, Exception)
+        clocks.settle(incident=Incident.objects.get(pk=incident.pk), at=NOON + HOUR)
+
+        assert clock().state == ClockState.MET
+
+    def test_one_of_many_pauses(self):
+        postgresql_only()
+        incident = incident_at_noon()
+
+        results = at_once(4, lambda _: clocks.pause(incident=incident, reason="r", actor=OLGA, at=NOON))
+
+        assert sum(isinstance(one, Conflict) for one in results) == 3
+        assert incident.sla_pauses.count() == 1
 
 
 class TestCompliance:
