@@ -14,7 +14,6 @@ from aiops.statements import Slot, Statement
 from analytics.api.costs import IncidentCostDocument
 from analytics.services.figures import costs
 from incidents.api.clocks import Clocked
-from incidents.api.clocks import Clocked
 from incidents.api.filters import IncidentFilter, InsightFilter, PostMortemFilter
 from incidents.api.serializers import incidents as shapes
 from incidents.api.serializers.insights import INSIGHT_COLUMNS, InsightDocument, InsightItem
