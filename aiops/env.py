@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -50,6 +51,14 @@ def env_decimal(name: str, default: str) -> Decimal:
     if not number.is_finite() or number < 0:
         raise ImproperlyConfigured(f"{name} must not be negative, and not {value!r}")
     return number
+
+
+def env_zone(name: str, default: str) -> ZoneInfo:
+    value = env_str(name, default)
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ImproperlyConfigured(f"{name} must be a time zone such as Europe/Lisbon, not {value!r}") from error
 
 
 def env_json(name: str, default: str, parse: Callable[[Any], T]) -> T:

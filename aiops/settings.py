@@ -14,7 +14,7 @@ import dj_database_url
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from aiops.env import env_bool, env_decimal, env_int, env_json, env_list, env_secret, env_str
+from aiops.env import env_bool, env_decimal, env_int, env_json, env_list, env_secret, env_str, env_zone
 from aiops.llm import prices
 from aiops.money import parse_rates
 
@@ -101,6 +101,7 @@ AIOPS_LLM_BUDGET_DAY = env_decimal("AIOPS_LLM_BUDGET_DAY", "0")
 AIOPS_LLM_BUDGET_MONTH = env_decimal("AIOPS_LLM_BUDGET_MONTH", "0")
 AIOPS_CURRENCY = env_str("AIOPS_CURRENCY", "USD")  # of all amounts, the prices of language models too
 AIOPS_OUTAGE_COST = env_json("AIOPS_OUTAGE_COST", '{"default": 10}', parse_rates)  # per minute, by place (aiops.money)
+AIOPS_TIME_ZONE = env_zone("AIOPS_TIME_ZONE", "UTC")  # in which people have nights and weekends
 AIOPS_ENGINEER_COST = env_decimal("AIOPS_ENGINEER_COST", "75")  # per hour
 AIOPS_LOG_SCRUB_PATTERNS = env_list("CHATCLI_LOG_SCRUB_PATTERNS")
 

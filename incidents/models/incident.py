@@ -86,6 +86,9 @@ class Incident(Resource):
             models.Index(fields=["correlation_key", "-resolved_at"], name="incident_recurrence"),
             models.Index(fields=["correlation_id"], name="incident_by_correlation_id"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="incident_due"),
+            models.Index(
+                fields=["acknowledged_at"], condition=Q(acknowledged_at__isnull=False), name="incident_acknowledged"
+            ),
         ]
 
     def __str__(self) -> str:

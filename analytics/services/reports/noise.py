@@ -1,23 +1,29 @@
 """How much of what is said is worth saying (analytics.md §8)."""
 
-from datetime import UTC
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q
-from django.db.models.functions import ExtractHour, ExtractIsoWeekDay
+from django.conf import settings
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Coalesce, ExtractHour, ExtractIsoWeekDay
 
 from aiops.notifications.models import Notification
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
 from analytics.models import ReportKind
+from analytics.periods import moment_of
 from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
-from analytics.services.reports.base import TOP, filters, percent
+from analytics.services.reports.base import SHOWN, TOP, filters, percent
+from incidents.models import Incident
+from runbooks.models import ApprovalRequest
 
 State = Notification.State
 FLAPPING = 3  # incidents of one workload and signal in the span
 NIGHT = Q(hour__lt=7) | Q(hour__gte=22)
 WEEKEND = Q(weekday__gte=6)
+MAIL = "email"  # type of the channels whose targets are people
 
 
 def build(question: Question) -> Report:
@@ -32,12 +38,13 @@ def build(question: Question) -> Report:
         generated_at=question.at,
         filters=filters(question),
         figures=_figures(question, incidents),
-        tables=[signals, _flapping(workloads), _interruptions(question)],
+        tables=[signals, _ignored(workloads), _flapping(workloads), _interruptions(question), _people(question)],
         charts=[_chart(signals)],
         notes=[
             "Acted on: acknowledged, resolved by a person, or repaired by a completed plan.",
             "Automation lift: success of finished plans less the share of incidents that healed by themselves.",
-            "Interruptions are messages that were sent; night is 22:00 to 07:00 UTC. They are not narrowed by the filters.",
+            f"Night is 22:00 to 07:00 {settings.AIOPS_TIME_ZONE}. With a filter only messages about incidents count.",
+            "A person is a mail address that messages were sent to, or a name that acknowledged or decided.",
         ],
     )
 
@@ -82,6 +89,25 @@ def _signals(reader: Reader) -> Table:
     return Table("signals", "Signals, the most ignored first", columns, rows)
 
 
+def _ignored(reader: Reader) -> Table:
+    """Where a rule could go: nobody and nothing ever acted on what it said."""
+    found = reader.sums("total", "acted_on", "anomalies", "last", by=("signal", "namespace"))
+    never = [(key, sums) for key, sums in found.items() if sums["total"] and not sums["acted_on"]]
+    never.sort(key=lambda item: (-item[1]["total"], item[0]))
+    rows: list[Row] = [
+        (signal or "unknown", namespace, sums["anomalies"], sums["total"], moment_of(sums["last"]))
+        for (signal, namespace), sums in never[:TOP]
+    ]
+    columns = [
+        Column("signalType", "Signal"),
+        Column("namespace", "Namespace"),
+        Column("signals", "Signals", Unit.COUNT),
+        Column("incidents", "Incidents", Unit.COUNT),
+        Column("last", "Last", Unit.TIME),
+    ]
+    return Table("neverActedOn", "Rules that nobody ever acted on", columns, rows, total=len(never))
+
+
 def _flapping(reader: Reader) -> Table:
     found = reader.sums("total", "acted_on", by=("cluster", "namespace", "kind", "name", "signal"))
     often = [(key, sums) for key, sums in found.items() if sums["total"] >= FLAPPING]
@@ -103,15 +129,29 @@ def _flapping(reader: Reader) -> Table:
     )
 
 
+# --- whom it interrupts ----------------------------------------------------------------------------------------------------
+
+
+def _messages(question: Question) -> QuerySet[Notification]:
+    """With a filter, or for a key with a scope: those about the incidents within it."""
+    sent = question.rows(Notification.objects.all(), "created_at")
+    where = question.where
+    if where.namespaces is None and where.clusters is None and where.severities is None:
+        return sent
+    about = question.narrow(Incident.objects.all(), cluster="cluster_name", namespace="namespace", severity="severity")
+    return sent.filter(incident_name__in=about.order_by().values("name"))
+
+
+def _clock(rows: QuerySet[Any], time: Any) -> Any:
+    """With the hour and weekday at which people saw it."""
+    zone = settings.AIOPS_TIME_ZONE
+    return rows.annotate(hour=ExtractHour(time, tzinfo=zone), weekday=ExtractIsoWeekDay(time, tzinfo=zone)).order_by()
+
+
 def _interruptions(question: Question) -> Table:
-    """Who was told how often, and when."""
-    if question.where.namespaces is not None or question.where.clusters is not None:
-        sent = Notification.objects.none()  # messages to people say nothing about the scope of a key
-    else:
-        sent = question.rows(Notification.objects.all(), "created_at")
+    """Which channel was used how often, and when."""
     counted = (
-        sent.annotate(hour=ExtractHour("created_at", tzinfo=UTC), weekday=ExtractIsoWeekDay("created_at", tzinfo=UTC))
-        .order_by()
+        _clock(_messages(question), Coalesce("sent_at", "created_at"))
         .values_list("channel_name")
         .annotate(
             sent=Count("pk", filter=Q(state=State.SENT)),
@@ -130,7 +170,110 @@ def _interruptions(question: Question) -> Table:
         Column("suppressed", "Suppressed", Unit.COUNT),
         Column("failed", "Failed", Unit.COUNT),
     ]
-    return Table("interruptions", "Interruptions", columns, list(counted[:TOP]))
+    return Table("interruptions", "Messages by channel", columns, list(counted[:TOP]))
+
+
+@dataclass(slots=True)
+class Toil:
+    """What reached one person, and what the person did; `night` and `weekend` may both hold of one interruption."""
+
+    messages: int = 0
+    escalations: int = 0  # of the messages
+    acknowledged: int = 0
+    decided: int = 0
+    night: int = 0
+    weekend: int = 0
+    outside: int = 0  # at night, at the weekend or both
+
+    @property
+    def total(self) -> int:
+        return self.messages + self.acknowledged + self.decided
+
+    def add(self, night: int, weekend: int, outside: int) -> None:
+        self.night += night
+        self.weekend += weekend
+        self.outside += outside
+
+
+OUTSIDE: Mapping[str, Count] = {
+    "at_night": Count("pk", filter=NIGHT),
+    "at_weekend": Count("pk", filter=WEEKEND),
+    "outside": Count("pk", filter=NIGHT | WEEKEND),
+}
+
+
+def _people(question: Question) -> Table:
+    """Mail is counted for each address; other channels say nothing about who reads them."""
+    found: dict[str, Toil] = {}
+    mail = _messages(question).filter(state=State.SENT, channel_type=MAIL).exclude(target="")
+    counted = (
+        _clock(mail, Coalesce("sent_at", "created_at"))
+        .values_list("target")
+        .annotate(n=Count("pk"), escalations=Count("pk", filter=Q(event__startswith="escalation")), **OUTSIDE)
+    )
+    for target, number, escalations, *outside in counted:
+        for address in {one.strip() for one in target.split(",")}:
+            toil = found.setdefault(address, Toil())
+            toil.messages += number
+            toil.escalations += escalations
+            toil.add(*outside)
+    for person, number, *outside in _by_person(_acknowledged(question), "acknowledged_by", "acknowledged_at"):
+        found.setdefault(person, Toil()).acknowledged += number
+        found[person].add(*outside)
+    for person, number, *outside in _by_person(_decided(question), "decided_by", "decided_at"):
+        found.setdefault(person, Toil()).decided += number
+        found[person].add(*outside)
+    return _people_table(found)
+
+
+def _by_person(rows: QuerySet[Any], person: str, time: str) -> Any:
+    return _clock(rows.exclude(**{person: ""}), time).values_list(person).annotate(n=Count("pk"), **OUTSIDE)
+
+
+def _acknowledged(question: Question) -> QuerySet[Incident]:
+    return question.rows(
+        Incident.objects.all(), "acknowledged_at", cluster="cluster_name", namespace="namespace", severity="severity"
+    )
+
+
+def _decided(question: Question) -> QuerySet[ApprovalRequest]:
+    return question.rows(
+        ApprovalRequest.objects.filter(auto_approved=False, decided_at__isnull=False),
+        "created_at",
+        cluster="incident__cluster_name",
+        namespace="namespace",
+        severity="incident__severity",
+    )
+
+
+def _people_table(found: Mapping[str, Toil]) -> Table:
+    ranked = sorted(found.items(), key=lambda item: (-item[1].outside, -item[1].total, item[0]))
+    rows: list[Row] = [
+        (
+            person,
+            toil.messages,
+            toil.escalations,
+            toil.acknowledged,
+            toil.decided,
+            toil.night,
+            toil.weekend,
+            percent(toil.outside, toil.total),
+        )
+        for person, toil in ranked[:SHOWN]
+    ]
+    columns = [
+        Column("person", "Person"),
+        Column("messages", "Messages", Unit.COUNT),
+        Column("escalations", "of these escalations", Unit.COUNT),
+        Column("acknowledged", "Acknowledged", Unit.COUNT),
+        Column("decided", "Decided", Unit.COUNT),
+        Column("night", "At night", Unit.COUNT),
+        Column("weekend", "At the weekend", Unit.COUNT),
+        Column("outside", "Out of hours", Unit.PERCENT),
+    ]
+    return Table(
+        "people", "Whom it interrupts, those at night and at the weekend first", columns, rows, total=len(found)
+    )
 
 
 def _chart(signals: Table) -> Chart:

@@ -1,9 +1,10 @@
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,7 +14,7 @@ from analytics.models import ReportKind, ReportSchedule, Usage
 from analytics.periods import bucket_start, seconds_of
 from slos.models import SLO, DailyHistory
 from tests.conftest import NOON
-from tests.factories import make_anomaly, make_cluster, make_incident, make_plan, make_step
+from tests.factories import make_anomaly, make_approval, make_cluster, make_incident, make_plan, make_step
 from tests.incidents.api.conftest import Api, api_of
 
 pytestmark = pytest.mark.django_db
@@ -247,6 +248,14 @@ class TestCapacity:
         assert b"Deployment/cart" in viewer.get("/reports/capacity", format="html").content
 
 
+def told(*, at: datetime, type: str = "email", **facts: Any) -> None:
+    number = Notification.objects.count()
+    Notification.objects.create(
+        **{"event": "incident_created", "subject": "", "body": "", "state": "sent", "subject_name": "INC-1", **facts},
+        key=f"told_{number}", channel_name=type, channel_type=type, subject_kind="Incident", created_at=at,
+    )  # fmt: skip
+
+
 class TestNoise:
     def test_tells_signals_from_incidents(self, viewer: Api) -> None:
         incident = make_incident(acknowledged_at=NOON)
@@ -286,3 +295,53 @@ class TestNoise:
         assert table(report(viewer, "noise"), "interruptions") == [
             {"channel": "mail", "sent": 3, "night": 1, "weekend": 1, "suppressed": 1, "failed": 0}
         ]
+
+    def test_counts_what_reached_a_person_and_what_the_person_did(self, viewer: Api, settings: Any) -> None:
+        settings.AIOPS_TIME_ZONE = ZoneInfo("Asia/Tokyo")  # noon UTC is 21:00 there
+        told(at=NOON, target="ada@example.com, bo@example.com")
+        told(
+            at=NOON + timedelta(seconds=40),
+            sent_at=NOON + timedelta(hours=1),
+            target="ada@example.com",
+            event="escalation_level",
+        )
+        told(at=NOON, target="hooks.example.com", type="webhook")
+        incident = make_incident(acknowledged_by="ada@example.com", acknowledged_at=NOON - timedelta(days=1, hours=6))
+        approval = {"state": "Approved", "decided_at": NOON, "created_at": NOON, "decided_by": "bo@example.com"}
+        make_approval(plan=make_plan(incident=incident), **approval)
+        make_approval(plan=make_plan(incident=make_incident()), auto_approved=True, **approval)
+
+        found = table(report(viewer, "noise"), "people")
+
+        assert found == [
+            {
+                "person": "ada@example.com", "messages": 2, "escalations": 1, "acknowledged": 1, "decided": 0, "night": 1,
+                "weekend": 1, "outside": 66.7,
+            },
+            {
+                "person": "bo@example.com", "messages": 1, "escalations": 0, "acknowledged": 0, "decided": 1, "night": 0,
+                "weekend": 0, "outside": 0.0,
+            },
+        ]  # fmt: skip
+
+    def test_counts_messages_about_what_the_key_may_see(self) -> None:
+        told(at=NOON, target="ada@example.com", incident_name=make_incident(namespace="media").name)
+        told(at=NOON, target="ada@example.com", incident_name=make_incident(namespace="shop").name)
+        told(at=NOON, target="ada@example.com")
+
+        found = report(api_of(Role.VIEWER, namespaces=["media"]), "noise")
+
+        assert [one["messages"] for one in table(found, "people")] == [1]
+        assert [one["sent"] for one in table(found, "interruptions")] == [1]
+
+    def test_names_rules_that_nobody_acted_on(self, viewer: Api) -> None:
+        make_incident(signal_type="latency", namespace="shop", acknowledged_at=NOON)
+        for _ in range(2):
+            make_incident(signal_type="latency", namespace="media")
+
+        assert table(report(viewer, "noise"), "neverActedOn") == [
+            {
+                "signalType": "latency", "namespace": "media", "signals": 0, "incidents": 2,
+                "last": make_incident().detected_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        ]  # fmt: skip
