@@ -17,6 +17,7 @@ from aiops.errors import Invalid
 from federation import maintenance, services
 from federation.models import Cluster, HealthSample, MaintenanceWindow
 from federation.services import windows
+from runbooks.services import governance
 
 ATTRIBUTES = (
     "display_name", "region", "provider", "environment", "tier", "automation", "max_concurrent_remediations",
@@ -123,7 +124,7 @@ class ClusterAdmin(ModelAdmin):  # type: ignore[misc]
         self.each(
             request,
             queryset,
-            lambda row, actor, at: services.unregister(cluster=row, actor=actor, at=at),
+            lambda row, actor, at: governance.remove_cluster(cluster=row, force=False, actor=actor, at=at),
             "unregistered",
         )
 

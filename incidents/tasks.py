@@ -7,7 +7,7 @@ from django.utils import timezone
 from aiops.nudges import nudge, nudge_rows, work_off
 from federation.models import Cluster
 from incidents.models import Incident
-from incidents.services import analysis, detection, escalation, fleet
+from incidents.services import analysis, detection, escalation, fleet, reachability
 
 BATCH = 200  # rows per sweep, the longest waiting first
 ANALYSES = 1_000  # per sweep: what a storm left behind, ten in a message
@@ -50,8 +50,9 @@ def sweep() -> None:
 
 @shared_task(ignore_result=True)
 def correlate_fleet() -> None:
-    """Find what several clusters suffer from together."""
+    """Find what several clusters suffer from together, and which ones cannot be reached."""
     fleet.correlate(at=timezone.now())
+    reachability.watch(at=timezone.now())
 
 
 @shared_task(ignore_result=True)

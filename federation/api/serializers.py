@@ -21,6 +21,7 @@ from aiops.api.fields import (
 )
 from aiops.api.formats import format_duration
 from aiops.api.serializers import Body, Document, ListMetadata, ObjectSerializer, Rendered, Shape
+from federation import tiers
 from federation.api.figures import Load, percent
 from federation.models import Automation, Cluster, ClusterCondition, Health, Phase, Tier
 from incidents.models import FleetCorrelation
@@ -179,6 +180,52 @@ class HealthShape(Shape):
         return row.check_error or row.poll_error or None
 
 
+class HealthItem(Shape):
+    """One remembered health check."""
+
+    timestamp = TimeField(source="at")
+    state = EnumField(Health, source="health")
+    latency = Method()
+    errorClass = NullableText(source="error_class")
+
+    get_latency = HealthShape.get_latency
+
+
+class PolicyShape(Shape):
+    """What is allowed there in the end: the cluster's own settings, bounded by its tier. `why` says it in sentences."""
+
+    automation = Method()
+    maxConcurrentRemediations = Method()
+    approvalsHighCritical = Method()
+    approvalsNodeActions = Method()
+    approvalsOthers = Method()
+    why = Method()
+
+    @extend_schema_field(EnumField(Automation))
+    def get_automation(self, row: Cluster) -> str:
+        return tiers.automation(row.automation, row.tier)
+
+    def get_maxConcurrentRemediations(self, row: Cluster) -> int:
+        return tiers.concurrent(row.max_concurrent_remediations, row.tier)
+
+    def get_approvalsHighCritical(self, row: Cluster) -> int:
+        return self._approvals(row, severity="critical")
+
+    def get_approvalsNodeActions(self, row: Cluster) -> int:
+        return self._approvals(row, on_node=True)
+
+    def get_approvalsOthers(self, row: Cluster) -> int:
+        return self._approvals(row)
+
+    def get_why(self, row: Cluster) -> list[str]:
+        own = f"Cluster {row.name}: automation {row.automation}, {row.max_concurrent_remediations} at work at a time"
+        return [own, *tiers.sentences(row.tier)]
+
+    def _approvals(self, row: Cluster, *, severity: str = "low", on_node: bool = False) -> int:
+        by_level = 0 if self.get_automation(row) == Automation.AUTO else 1
+        return max(by_level, tiers.consent(row.tier, severity=severity, on_node=on_node).approvers)
+
+
 class ClusterStatus(OfCluster):
     phase = Method()
     connected = BooleanField(source="is_connected")
@@ -190,6 +237,7 @@ class ClusterStatus(OfCluster):
     activeRemediations = Method()
     resourceUsage = Method()
     health = HealthShape(source="*")
+    effectivePolicy = PolicyShape(source="*")
 
     @extend_schema_field(EnumField(ClusterPhase))
     def get_phase(self, row: Any) -> str:
@@ -256,6 +304,7 @@ class ClusterUpdateBody(Body):
     automation = EnumField(Automation, required=False, default=Automation.SUGGEST.value)
     prometheusURL = TextField(max_length=1024, required=False, default="", source="prometheus_url")
     enabled = BooleanField(required=False, default=True)
+    insecureSkipTLSVerify = BooleanField(required=False, default=False, source="allow_insecure")
     kubeconfig = serializers.CharField(required=False, write_only=True, trim_whitespace=False, max_length=1024 * 1024)
 
 

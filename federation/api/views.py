@@ -7,9 +7,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from aiops.api.operations import Sent, command, creation, deletion, operation, replacement
+from aiops.api.exceptions import BadRequest
+from aiops.api.filters import FALSE, TRUE
+from aiops.api.operations import Sent, command, creation, deletion, operation, replacement, sub_document
 from aiops.api.ordering import CodePoint
-from aiops.api.serializers import Rendered, list_document
+from aiops.api.pagination import Page
+from aiops.api.serializers import Rendered, list_document, list_of
 from aiops.api.views import ApiView, Lists, Reads, ResourceViewSet
 from federation import services
 from federation.api import figures
@@ -25,10 +28,12 @@ from federation.api.serializers import (
     FederationCorrelations,
     FederationStatus,
     GlobalStatus,
+    HealthItem,
 )
-from federation.models import Cluster, ClusterCondition
+from federation.models import Cluster, ClusterCondition, HealthSample
 from federation.services import health
 from incidents.models import FleetCorrelation
+from runbooks.services import governance
 
 CORRELATIONS = 1_000  # shown; the list has no pages
 
@@ -75,6 +80,7 @@ class ClusterViewSet(Lists, Reads, ResourceViewSet):
             name=sent["name"],
             namespace=sent["namespace"],
             kubeconfig=sent["kubeconfig"],
+            allow_insecure=sent["allow_insecure"],
             actor=self.actor,
             at=self.now,
             **attributes_of(sent),
@@ -83,13 +89,30 @@ class ClusterViewSet(Lists, Reads, ResourceViewSet):
     @replacement(body=ClusterUpdateBody)
     def update(self, cluster: Cluster, sent: Sent) -> Cluster:
         services.update(
-            cluster=cluster, kubeconfig=sent.get("kubeconfig"), actor=self.actor, at=self.now, **attributes_of(sent)
+            cluster=cluster,
+            kubeconfig=sent.get("kubeconfig"),
+            allow_insecure=sent.get("allow_insecure", False),
+            actor=self.actor,
+            at=self.now,
+            **attributes_of(sent),
         )
         return self._again(cluster)
 
-    @deletion()
+    @deletion(query=(("force", {"type": "boolean", "description": "Also while plans are at work there"}),))
     def destroy(self, cluster: Cluster) -> None:
-        services.unregister(cluster=cluster, actor=self.actor, at=self.now)
+        """Forget it and its credentials. Its incidents stay. 409 while plans are at work there, unless `force` is true."""
+        force = (self.param("force") or "false").lower()
+        if force not in TRUE | FALSE:
+            raise BadRequest("The query is not valid", {"force": ["Must be true or false."]})
+        governance.remove_cluster(cluster=cluster, force=force in TRUE, actor=self.actor, at=self.now)
+
+    @sub_document(answer=list_of("ClusterHealthList", HealthItem), is_list=True)
+    def health_history(self, cluster: Cluster) -> Rendered:
+        """Its health checks of the last 30 days, newest first: every failure, every change, otherwise one in five minutes."""
+        page = Page.of(self.request.GET, size=self.page_size, maximum=self.page_size_max)
+        rows = HealthSample.objects.filter(cluster=cluster)
+        items = HealthItem.render_all(rows[page.offset : page.offset + page.size])
+        return list_document("ClusterHealthList", items, total=rows.count(), page=page.number, page_size=page.size)
 
     @command(calls_outside=True)
     def check(self, cluster: Cluster, sent: Sent) -> Cluster:

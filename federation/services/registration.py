@@ -64,10 +64,17 @@ def read_kubeconfig(file: Path, *, context: str = "", allow_insecure: bool = Fal
 
 
 def create(
-    *, name: str, kubeconfig: str, actor: Actor, at: datetime, namespace: str = "", **attributes: Any
+    *,
+    name: str,
+    kubeconfig: str,
+    actor: Actor,
+    at: datetime,
+    namespace: str = "",
+    allow_insecure: bool = False,
+    **attributes: Any,
 ) -> Cluster:
     """Add a cluster. Raises `Invalid` with the offending members, `Conflict` when the name is taken."""
-    access = kubeconfigs.load(kubeconfig)
+    access = kubeconfigs.load(kubeconfig, allow_insecure=allow_insecure)
     columns = checked(name, attributes) | _credentials(access.dump(), access)
     if Cluster.objects.filter(name=name).exists():
         raise Conflict(f"Cluster {name} exists already")
@@ -84,7 +91,15 @@ def create(
 
 
 @transaction.atomic
-def update(*, cluster: Cluster, kubeconfig: str | None, actor: Actor, at: datetime, **attributes: Any) -> Cluster:
+def update(
+    *,
+    cluster: Cluster,
+    kubeconfig: str | None,
+    actor: Actor,
+    at: datetime,
+    allow_insecure: bool = False,
+    **attributes: Any,
+) -> Cluster:
     """Change attributes and, when a `kubeconfig` is given, the credentials. What changes nothing leaves no trace.
 
     Raises `Invalid` with the offending members, `LostRace`.
@@ -93,7 +108,7 @@ def update(*, cluster: Cluster, kubeconfig: str | None, actor: Actor, at: dateti
     changed = sorted(key for key in columns if getattr(cluster, key) != columns[key])
     details: dict[str, Any] = {"changed": changed}
     if kubeconfig is not None:
-        access = kubeconfigs.load(kubeconfig)
+        access = kubeconfigs.load(kubeconfig, allow_insecure=allow_insecure)
         credentials = _credentials(access.dump(), access)
         if credentials["kubeconfig_digest"] != cluster.kubeconfig_digest:
             columns |= credentials | {"next_poll_at": at}

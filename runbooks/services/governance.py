@@ -8,9 +8,11 @@ from django.db import IntegrityError, transaction
 from aiops.audit.actor import Actor
 from aiops.audit.services import Record, record
 from aiops.errors import Conflict, Invalid
+from federation import services as federation
 from federation.models import Cluster
 from runbooks import approval_checks
-from runbooks.models import ApprovalPolicy, AutomationSwitch
+from runbooks.models import ApprovalPolicy, AutomationSwitch, RemediationPlan
+from runbooks.states import PlanState
 
 POLICY_MEMBERS = ("name", "enabled", "priority", "default_mode", "forbid_self_approval", "rules")
 DEFAULT_MODES = ("auto", "manual", "quorum", "block")
@@ -64,6 +66,19 @@ def switch(*, cluster: Cluster | None, stopped: bool, reason: str, actor: Actor,
     severity = "critical" if stopped else "warning"
     record(_config("config.update", "AutomationSwitch", where, actor, details, severity=severity), at=at)
     return row
+
+
+@transaction.atomic
+def remove_cluster(*, cluster: Cluster, force: bool, actor: Actor, at: datetime) -> None:
+    """Forget the cluster and its credentials. Raises `Conflict` while plans change something there: without credentials they
+    could neither finish nor go back. With `force` they fail where they stand."""
+    Cluster.objects.select_for_update().get(pk=cluster.pk)  # no plan takes a slot meanwhile
+    at_work = RemediationPlan.objects.filter(cluster=cluster, state__in=[PlanState.EXECUTING, PlanState.VERIFYING])
+    names = list(at_work.order_by("name").values_list("name", flat=True)[:10])
+    if names and not force:
+        advice = "Wait for them, cancel them, or delete with force=true, which leaves them where they stand."
+        raise Conflict(f"Plans are at work in cluster {cluster.name}", f"{', '.join(names)}. {advice}")
+    federation.unregister(cluster=cluster, actor=actor, at=at)
 
 
 def _check(policy: ApprovalPolicy) -> None:

@@ -5,7 +5,7 @@ import pytest
 from aiops.apikeys.roles import Role
 from aiops.audit.models import AuditEvent
 from aiops.simulator.embedded import SimulatedCluster
-from federation.models import Cluster
+from federation.models import Cluster, HealthSample
 from tests.conftest import NOON
 from tests.factories import make_cluster, make_incident, make_plan
 from tests.federation.api.conftest import Api
@@ -245,6 +245,88 @@ class TestDelete:
 
         assert (answer.status_code, answer.json()["kind"]) == (200, "Status")
         assert not Cluster.objects.exists()
+
+    @pytest.mark.parametrize("state", ["Executing", "Verifying"])
+    def test_waits_for_plans_at_work_unless_forced(self, admin, state):
+        plan = make_plan(cluster=make_cluster(name="east"), state=state)
+
+        refused = admin.delete("/clusters/east")
+        wrong = admin.delete("/clusters/east?force=perhaps")
+        forced = admin.delete("/clusters/east?force=true")
+
+        assert (refused.status_code, wrong.status_code, forced.status_code) == (409, 400, 200)
+        assert plan.name in refused.json()["error"]["details"]
+        assert "force=true" in refused.json()["error"]["details"]
+
+    @pytest.mark.parametrize("state", ["WaitingApproval", "Completed", "Failed"])
+    def test_does_not_wait_for_plans_that_change_nothing(self, admin, state):
+        make_plan(cluster=make_cluster(name="east"), state=state)
+
+        assert admin.delete("/clusters/east").status_code == 200
+
+
+class TestHealthHistory:
+    def sample(self, cluster, minutes: int, **columns) -> None:
+        values = {"health": "Connected", "latency_ms": 12, "error_class": ""} | columns
+        HealthSample.objects.create(cluster=cluster, at=NOON - timedelta(minutes=minutes), **values)
+
+    def test_is_paged_newest_first(self, viewer):
+        east = make_cluster(name="east")
+        self.sample(east, 10, health="Unreachable", latency_ms=None, error_class="timeout")
+        self.sample(east, 5)
+        self.sample(make_cluster(name="west"), 1)
+
+        first = viewer.get("/clusters/east/health-history", pageSize=1).json()
+        second = viewer.get("/clusters/east/health-history", pageSize=1, page=2).json()
+
+        assert (first["kind"], first["metadata"]) == ("ClusterHealthList", {"totalCount": 2, "page": 1, "pageSize": 1})
+        assert first["items"] == [
+            {"timestamp": "2027-04-12T11:55:00Z", "state": "Connected", "latency": "12ms", "errorClass": None}
+        ]
+        assert second["items"] == [
+            {"timestamp": "2027-04-12T11:50:00Z", "state": "Unreachable", "latency": None, "errorClass": "timeout"}
+        ]
+
+    def test_of_what_is_not_there_or_not_visible(self, viewer):
+        make_cluster(name="east")
+
+        assert viewer.get("/clusters/west/health-history").status_code == 404
+        assert api_of(Role.VIEWER, clusters=["west"]).get("/clusters/east/health-history").status_code == 404
+
+
+class TestEffectivePolicy:
+    @pytest.mark.parametrize(
+        ("tier", "automation", "policy"),
+        [
+            ("critical", "auto", ("approve", 1, 2, 1, 1)),
+            ("standard", "auto", ("auto", 2, 1, 1, 0)),
+            ("standard", "approve", ("approve", 2, 1, 1, 1)),
+            ("non-critical", "auto", ("auto", 2, 0, 0, 0)),
+        ],
+    )
+    def test_is_bounded_by_the_tier(self, viewer, tier, automation, policy):
+        make_cluster(name="east", tier=tier, automation=automation, max_concurrent_remediations=2)
+
+        found = viewer.get("/clusters/east").json()["status"]["effectivePolicy"]
+
+        assert tuple(found.values())[:5] == policy
+        assert "at work at a time" in found["why"][0]
+        assert f"Tier {tier}" in found["why"][1]
+
+
+class TestInsecure:
+    INSECURE = KUBECONFIG.replace(
+        'server: "http://127.0.0.1:1"', 'server: "https://127.0.0.1:1", insecure-skip-tls-verify: true'
+    )
+
+    def test_is_taken_when_it_is_asked_for_and_audited(self, admin):
+        body = {"name": "east", "kubeconfig": self.INSECURE}
+
+        refused = admin.post("/clusters", body)
+        taken = admin.post("/clusters", body | {"insecureSkipTLSVerify": True})
+
+        assert (refused.status_code, taken.status_code) == (400, 201)
+        assert AuditEvent.objects.get(action="cluster.create").details["insecure"] is True
 
 
 class TestCheck:
