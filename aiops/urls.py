@@ -10,10 +10,10 @@ from aiops.api.views import NotFoundView
 from aiops.health.views import healthz, metrics, readyz
 
 V1: list[URLPattern | URLResolver] = [
+    path("", include("incidents.api.urls")),  # first, because patterns are tried in turn and these are asked for most
     path("", include("federation.api.urls")),
     path("", include("aiops.audit.api.urls")),
     path("", include("aiops.notifications.api.urls")),
-    path("", include("incidents.api.urls")),
     path("", include("runbooks.api.urls")),
     path("", include("analytics.api.urls")),
     path("", include("analytics.api.report_urls")),

@@ -141,8 +141,7 @@ def _column(field: Any) -> tuple[str | None, bool]:
 def _getter(name: str, field: Any) -> Any:
     """A function (shape, row) -> value of one member."""
     if isinstance(field, serializers.SerializerMethodField):
-        method = f"get_{name}"
-        return lambda shape, row: getattr(shape, method)(row)
+        return getattr(type(field.parent), f"get_{name}")
     read = _reader(field.source)
     if isinstance(field, serializers.ListSerializer):
         many: Any = type(field.child)

@@ -42,7 +42,7 @@ Row = Any  # an instance, or a dict of `values()`
 
 
 def read(row: Row, name: str) -> Any:
-    return row[name] if isinstance(row, dict) else getattr(row, name)
+    return row[name] if type(row) is dict else getattr(row, name)
 
 
 class ResourceRef(Shape):
