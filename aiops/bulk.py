@@ -14,6 +14,8 @@ import orjson
 from django.db import connection
 from django.db.models import AutoField, Field, Model
 
+from aiops.statements import execute, fetch
+
 M = TypeVar("M", bound=Model)
 
 
@@ -25,12 +27,10 @@ def create(rows: Iterable[M]) -> list[M]:
     model = type(rows[0])
     if connection.vendor != "postgresql":
         return model._default_manager.bulk_create(rows)
-    fields = _stored(model)
-    with connection.cursor() as cursor:
-        cursor.execute(_insert(model), [_document(rows, fields)])
-        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = key
-            row._state.adding, row._state.db = False, connection.alias
+    fields = stored(model)
+    for row, (key,) in zip(rows, fetch(_insert(model), [document(rows, fields)]), strict=True):
+        row.pk = key
+        row._state.adding, row._state.db = False, connection.alias
     return rows
 
 
@@ -44,11 +44,11 @@ def update(rows: Iterable[Model], columns: Sequence[str]) -> None:
         model._default_manager.bulk_update(rows, columns)
         return
     fields = tuple(model._meta.get_field(name) for name in columns)
-    with connection.cursor() as cursor:
-        cursor.execute(_update(model, tuple(columns)), [_document(rows, (_key(model), *fields))])
+    execute(_update(model, tuple(columns)), [document(rows, (_key(model), *fields))])
 
 
-def _document(rows: Sequence[Model], fields: Sequence[Any]) -> str:
+def document(rows: Sequence[Model], fields: Sequence[Any]) -> str:
+    """The rows as the JSON text that `jsonb_populate_recordset` reads."""
     pairs = [(field.column, field.attname) for field in fields]
     return orjson.dumps([{column: getattr(row, name) for column, name in pairs} for row in rows]).decode()
 
@@ -59,7 +59,7 @@ def _key(model: type[Model]) -> "Field[Any, Any]":
 
 
 @lru_cache(maxsize=64)
-def _stored(model: type[Model]) -> tuple["Field[Any, Any]", ...]:
+def stored(model: type[Model]) -> tuple["Field[Any, Any]", ...]:
     """The columns that an insert writes: all but a key that the database counts."""
     return tuple(field for field in model._meta.concrete_fields if not isinstance(field, AutoField))
 
@@ -68,7 +68,7 @@ def _stored(model: type[Model]) -> tuple["Field[Any, Any]", ...]:
 def _insert(model: type[Model]) -> str:
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
-    columns = ", ".join(quote(field.column) for field in _stored(model))
+    columns = ", ".join(quote(field.column) for field in stored(model))
     return (
         f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - names of our own tables and columns
         f"FROM jsonb_populate_recordset(NULL::{table}, %s) RETURNING {quote(_key(model).column)}"

@@ -140,6 +140,14 @@ def _fetch(sql: str, parameters: Sequence[Any]) -> list[Row]:
         return cast(list[Row], cursor.fetchall())
 
 
+def execute(sql: str, parameters: Sequence[Any] = ()) -> int:
+    """How many rows constant SQL changed."""
+    prepared = getattr(connection, "prepared_cursor", connection.cursor)
+    with prepared() as cursor:
+        cursor.execute(sql, parameters)
+        return int(cursor.rowcount)
+
+
 def _bound(parameters: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
     found = [values[one.name] if isinstance(one, Slot) else one for one in parameters]
     return [connection.ops.adapt_datetimefield_value(one) if isinstance(one, datetime) else one for one in found]

@@ -1,11 +1,13 @@
 """The one guarded way in which a state changes."""
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
-from django.db import models
+from django.db import connection, models
 
 from aiops.errors import InvalidTransition, LostRace
+from aiops.statements import execute
 
 
 class Versioned(Protocol):
@@ -22,10 +24,30 @@ def change(row: models.Model, **changes: Any) -> None:
     """
     versioned = cast(Versioned, row)
     changes["version"] = versioned.version + 1
-    if not type(row)._default_manager.filter(pk=row.pk, version=versioned.version).update(**changes):
+    sql, fields = _compare_and_set(type(row), tuple(changes))
+    values = [_stored(field, value) for field, value in zip(fields, changes.values(), strict=True)]
+    if not execute(sql, [*values, row.pk, versioned.version]):
         raise LostRace(f"{row} changed meanwhile", "Read it again and repeat the request.")
     for field, value in changes.items():
         setattr(row, field, value)
+
+
+@lru_cache(maxsize=512)
+def _compare_and_set(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, list[Any]]:
+    """The UPDATE and its fields. The ORM would compile it anew every time, 0.4 ms for one of ten columns."""
+    quote = connection.ops.quote_name
+    fields: list[Any] = [model._meta.get_field(name) for name in names]
+    assigned = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    key = quote(cast(Any, model._meta.pk).column)
+    table = quote(model._meta.db_table)
+    sql = f"UPDATE {table} SET {assigned} WHERE {key} = %s AND version = %s"  # noqa: S608 - names of our own columns
+    return sql, fields
+
+
+def _stored(field: Any, value: Any) -> Any:
+    if isinstance(value, models.Model):
+        value = value.pk
+    return field.get_db_prep_save(value, connection)
 
 
 def transition(row: models.Model, to: str, *, allowed: Mapping[str, Collection[str]], **changes: Any) -> str:

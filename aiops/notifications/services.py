@@ -18,6 +18,7 @@ from aiops.notifications.models import Attachment, Channel, Notification, Policy
 from aiops.notifications.rules import matches
 from aiops.nudges import nudge
 from aiops.redaction import redact, redact_details
+from aiops.statements import Statement
 
 __all__ = ["Message", "announce", "hold", "release", "retry"]
 
@@ -26,6 +27,8 @@ HOUR = timedelta(hours=1)
 ATTACHMENTS_KEPT = timedelta(days=30)
 DELIVER = "aiops.notifications.tasks.deliver"
 MAX_NUDGES = 20  # of one call; the sweep finds the others
+CHANNELS = Statement(lambda: Channel.objects.filter(enabled=True))
+POLICIES = Statement(lambda: Policy.objects.filter(enabled=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,10 @@ def announce(*messages: Message, at: datetime) -> None:
     assert connection.in_atomic_block, "a message belongs into the transaction of the change that it tells"
     if not messages:
         return
-    channels = {channel.name: channel for channel in Channel.objects.filter(enabled=True)}
+    channels = {channel.name: channel for channel in CHANNELS.all()}
     if not channels:
         return
-    policies = list(Policy.objects.filter(enabled=True))
+    policies = POLICIES.all()
     addresses = [address for message in messages for address in _addresses(message, policies, channels)]
     if not addresses:
         return

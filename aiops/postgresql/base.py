@@ -9,7 +9,7 @@ import select
 from typing import Any
 
 import psycopg
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, operations
 from psycopg.pq import ConnStatus, Format
 
 TIMESTAMPTZ = base.TIMESTAMPTZ_OID
@@ -24,7 +24,15 @@ class PreparedCursor(psycopg.Cursor[Any]):
         return super().execute(query, params, prepare=True, **options)
 
 
+class DatabaseOperations(operations.DatabaseOperations):
+    def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str | None:
+        """A prepared statement leaves no text behind in which its parameters stand."""
+        return super().last_executed_query(cursor, sql, params) or sql
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    ops_class = DatabaseOperations
+
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.adapters.register_loader("timestamptz", FastLoader)

@@ -10,12 +10,21 @@ from django.db.models import Q
 
 from aiops.audit import services as audit
 from aiops.audit.actor import Actor
+from aiops.statements import Slot, Statement
 from federation import maintenance
 from federation.maintenance import Place
 from federation.models import Cluster, MaintenanceWindow
 
 MAX_WINDOWS = 1_000
 Suppress = MaintenanceWindow.Suppress
+
+
+# one that does not repeat and is over is left out by the database
+BEGUN = Statement(
+    lambda: MaintenanceWindow.objects.filter(
+        Q(ends_at__gt=Slot("at")) | ~Q(rrule=""), enabled=True, starts_at__lte=Slot("at")
+    ).order_by("pk")[:MAX_WINDOWS]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +35,8 @@ class OpenWindow:
 
 def open_windows(*, at: datetime, suppress: str | None = None) -> list[OpenWindow]:
     """The windows that are open now, one query; with `suppress` only those of that kind."""
-    # one that does not repeat and is over is left out by the database
-    rows = MaintenanceWindow.objects.filter(Q(ends_at__gt=at) | ~Q(rrule=""), enabled=True, starts_at__lte=at)
-    if suppress is not None:
-        rows = rows.filter(suppress=suppress)
-    ends = [(window, maintenance.open_until(window, at)) for window in rows.order_by("pk")[:MAX_WINDOWS]]
+    ends = [(window, maintenance.open_until(window, at)) for window in BEGUN.all(at=at)]
+    ends = [(window, until) for window, until in ends if suppress is None or window.suppress == suppress]
     return [OpenWindow(window, until) for window, until in ends if until is not None]
 
 

@@ -16,6 +16,7 @@ from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM
 from aiops.errors import LostRace
 from aiops.notifications import services as notifications
+from aiops.statements import Slot, Statement
 from aiops.states import change
 from incidents import escalation
 from incidents.escalation import Step
@@ -211,9 +212,12 @@ def _message(
     )
 
 
+RUNNING = Statement(lambda: EscalationRun.objects.filter(incident=Slot("incident"), due_at__isnull=False)[:1])
+
+
 def stop(*, incident: Incident, by: str, at: datetime) -> bool:
     """End the run of `incident`, if one is under way; `by` is who or what ends it."""
-    running = EscalationRun.objects.filter(incident=incident, due_at__isnull=False).first()
+    running = RUNNING.first(incident=incident.pk)
     if running is None:
         return False
     change(running, due_at=None, stopped_at=at, stopped_by=by[:64])

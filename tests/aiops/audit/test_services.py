@@ -160,3 +160,26 @@ def test_sixteen_writers_at_once_keep_the_chains_sound() -> None:
     assert not [result for result in results if isinstance(result, Exception)]
     assert AuditEvent.objects.count() == 160
     assert list(services.verify()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_chain_takes_single_records_and_batches_of_many_writers(monkeypatch) -> None:
+    """The database links a single record, Python links batches: on one chain, and in turn."""
+    postgresql_only()
+    monkeypatch.setattr(services, "CHAINS", 1)
+    details = {"text": 'O\'Brien \\ "quoted" 日本'}
+
+    def write(number: int) -> None:
+        for count in range(12):
+            names = [f"INC-{number}-{count}-{one}" for one in range(1 + (number + count) % 3)]
+            with transaction.atomic():
+                services.record(
+                    *(services.Record("incident.resolve", SYSTEM, "Incident", name, details=details) for name in names),
+                    at=NOON,
+                )
+
+    failed = [one for one in at_once(8, write) if one is not None]
+
+    assert failed == []
+    assert list(services.verify()) == []
+    assert AuditChain.objects.get().length == AuditEvent.objects.count() == 8 * 12 * 2
