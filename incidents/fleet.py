@@ -2,7 +2,8 @@
 
 * `same_signature`: the same signal of the same workload in three clusters or more, first signals at most 15 minutes apart.
   The members become critical.
-* `promotion_cascade`: the same signal of the same workload in staging, and later, within a day, in production.
+* `promotion_cascade`: the same signal of the same workload in staging, and later, within a day, in production, unless its
+  image is known to be another one there.
 * `common_change`: containers of the same image in trouble in two clusters or more, at most 30 minutes apart.
 * `common_dependency`: what fails names the same registry, host or name server in two clusters or more, within 10 minutes.
 * `same_node_image`: nodes of the same operating system, kernel and kubelet in trouble, within 30 minutes.
@@ -62,6 +63,11 @@ class Candidate:
     region: str = ""
     causes: frozenset[Cause] = field(default_factory=frozenset)
     is_open: bool = True
+
+    @property
+    def images(self) -> frozenset[str]:
+        """Those of its containers in trouble, as far as they are known."""
+        return frozenset(cause.value for cause in self.causes if cause.kind == Kind.IMAGE)
 
     @property
     def workload(self) -> tuple[str, str, str, str]:
@@ -142,11 +148,16 @@ def _cascade_members(members: Sequence[Candidate]) -> tuple[Candidate, ...]:
     followed = [
         one
         for one in members
-        if one.environment == "prod"
-        and one.is_open
-        and any(timedelta(0) <= one.started_at - before.started_at <= CASCADE_WINDOW for before in staged)
+        if one.environment == "prod" and one.is_open and any(_may_follow(one, before) for before in staged)
     ]
     return (*staged, *followed) if followed else ()
+
+
+def _may_follow(one: Candidate, before: Candidate) -> bool:
+    """Later, within a day, and not known to be another version."""
+    images, others = one.images, before.images
+    is_other = bool(images and others) and images.isdisjoint(others)
+    return not is_other and timedelta(0) <= one.started_at - before.started_at <= CASCADE_WINDOW
 
 
 def _by_cause(cause: Cause, members: Sequence[Candidate], taken: Collection[int]) -> Group | None:

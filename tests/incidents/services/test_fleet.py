@@ -109,6 +109,17 @@ class TestCascade:
         assert (row.first, row.cascade, row.elevated) == (first, True, False)
         assert not Incident.objects.filter(cluster=None).exists()
 
+    @pytest.mark.parametrize(("version", "cascades"), [("7", True), ("8", False)])
+    def test_is_of_one_version_where_versions_are_known(self, version, cascades):
+        (staging,), (prod,) = clusters("s", environment="staging"), clusters("p", environment="prod")
+        make_anomaly(incident=crash(staging), evidence={"image": "registry.example/checkout:7"})
+        incident = crash(prod, after=timedelta(hours=3))
+        make_anomaly(incident=incident, evidence={"image": f"registry.example/checkout:{version}"})
+
+        fleet.correlate(at=NOON + timedelta(hours=3))
+
+        assert FleetCorrelation.objects.filter(cascade=True).exists() == cascades
+
     def test_is_not_seen_the_other_way_round(self):
         (staging,), (prod,) = clusters("s", environment="staging"), clusters("p", environment="prod")
         crash(prod)
