@@ -15,7 +15,7 @@ class AnalyticsConfig(AppConfig):
 
 def _remove_triggers(sender: AppConfig, using: str, plan: Any = (), **kwargs: Any) -> None:
     if plan:
-        import_module("analytics.triggers").remove(using)
+        import_module("analytics.triggers").remove(using, plan)
 
 
 def _install_triggers(sender: AppConfig, using: str, **kwargs: Any) -> None:

@@ -37,27 +37,19 @@ def merge(family: Family, parts: Iterable[tuple[Key, Cell]]) -> Cells:
     return merged
 
 
-def finest(cells: Cells) -> Cells:
-    return {key: cell for key, cell in cells.items() if ALL not in key[:2]}
+def is_finest(key: Key) -> bool:
+    return ALL not in key
 
 
-def with_totals(family: Family, cells: Cells, *, all_axes: bool) -> Cells:
-    """The finest cells and their sums over all clusters and namespaces; `all_axes`: also over one of them."""
-    masks = [
-        (over_clusters, over_namespaces)
-        for over_clusters in (True, False)
-        for over_namespaces in (True, False)
-        if (over_clusters, over_namespaces) != (False, False)
-        and (not over_clusters or "cluster" in family.summed)
-        and (not over_namespaces or "namespace" in family.summed)
-        and (all_axes or over_clusters == over_namespaces)
-    ]
+def with_totals(family: Family, cells: Cells, grain: int) -> Cells:
+    """The finest cells and the sums over dimensions that are kept of this grain."""
+    names = list(family.dimensions)
+    masks = [[name in over for name in names] for over in family.kept(grain)]
 
     def sums() -> Iterator[tuple[Key, Cell]]:
-        for (cluster, namespace, *rest), cell in cells.items():
-            for over_clusters, over_namespaces in masks:
-                axes = (ALL if over_clusters else cluster, ALL if over_namespaces else namespace)
-                yield (*axes, *rest), cell
+        for mask in masks:
+            for key, cell in cells.items():
+                yield tuple([ALL if is_over else value for is_over, value in zip(mask, key, strict=True)]), cell
 
     return cells | merge(family, sums())
 

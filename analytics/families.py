@@ -94,6 +94,11 @@ def has(rows: QuerySet[Any]) -> Coalesce:
     return Coalesce(Subquery(rows.annotate(one=Value(1)).values("one")[:1], output_field=BigIntegerField()), 0)
 
 
+OVER_CLUSTERS, OVER_NAMESPACES = frozenset({"cluster"}), frozenset({"namespace"})
+OVER_BOTH = OVER_CLUSTERS | OVER_NAMESPACES
+OVER_SEVERITIES = frozenset({"severity"})
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds whose distribution is kept: `seconds` of the rows that fulfill `among`."""
@@ -104,9 +109,8 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`summed`: the dimensions over which sums are kept beside the finest rows (`ALL`), each alone and together.
-
-    `latest` are measures of which the greatest counts, not the sum. `hourly`: hours are kept beside days and weeks.
+    """`summed`: sets of dimensions over which sums are kept beside the finest rows (`ALL`) of days and weeks, `summed_hourly`
+    the same of hours. `latest` are measures of which the greatest counts, not the sum.
     """
 
     key: str
@@ -117,12 +121,11 @@ class Family:
     measures: Mapping[str, Expression]
     latest: frozenset[str] = frozenset()
     timings: Mapping[str, Timing] = field(default_factory=dict)  # by column of the roll-up
-    summed: tuple[str, ...] = ("cluster", "namespace")
-    hourly: bool = True
+    summed: tuple[frozenset[str], ...] = (OVER_CLUSTERS, OVER_NAMESPACES, OVER_BOTH)
+    summed_hourly: tuple[frozenset[str], ...] = (OVER_BOTH,)
 
-    @property
-    def smallest(self) -> int:
-        return int(Grain.HOUR if self.hourly else Grain.DAY)
+    def kept(self, grain: int) -> tuple[frozenset[str], ...]:
+        return self.summed_hourly if grain == Grain.HOUR else self.summed
 
 
 # --- incidents -----------------------------------------------------------------------------------------------------------
@@ -278,8 +281,14 @@ WORKLOADS = Family(
         "last": Seconds(F("detected_at")),
     },
     latest=frozenset({"last"}),
-    summed=("cluster",),
-    hourly=False,  # there are about as many workloads with incidents in an hour as there are incidents
+    # a ranking reads every workload of every bucket, so most are kept that a question may leave out
+    summed=(
+        OVER_CLUSTERS,
+        OVER_SEVERITIES,
+        OVER_CLUSTERS | OVER_SEVERITIES,
+        OVER_SEVERITIES | {"signal"},
+    ),
+    summed_hourly=(),  # there are nearly as many workloads with incidents in an hour as there are incidents
 )
 
 # --- plans, approvals, postmortems -----------------------------------------------------------------------------------------

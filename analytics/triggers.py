@@ -5,13 +5,17 @@ A trigger sees every change whoever makes it: services, `QuerySet.update`, the c
 So nothing can be missed, and a roll-up that is not noted here is known to be right. Both databases only append to the
 queue: no change ever waits for another one because of it.
 
-`install` runs after every migration and `remove` before (apps.py), because SQLite rebuilds a table to change it and would
-trip over triggers that name it.
+`install` runs after every migration and `remove` before (apps.py): SQLite rebuilds a table to change it and would trip over
+triggers that name it, PostgreSQL refuses to change a column that a trigger watches. Where nothing of that is planned PostgreSQL
+keeps them, so that a million incidents need not be counted again after each update.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from django.db import connections
+from django.db.migrations import AlterField, Migration, RemoveField, RenameField
 from django.db.models import Model
 
 from aiops.audit.models import AuditEvent
@@ -74,14 +78,18 @@ NOTES = (
 
 
 def install(using: str) -> None:
-    """Create what is missing. Where triggers were missing, changes may be too: every hour counts as outdated then."""
+    """Create what is missing, drop what is no longer wanted. Where triggers were missing, changes may be too: every hour counts
+    as outdated then.
+    """
     connection = connections[using]
     with connection.cursor() as cursor:
         statements = _postgresql() if connection.vendor == "postgresql" else _sqlite()
-        missing = set(statements) - _existing(using)
+        existing = _existing(using)
+        missing = set(statements) - existing
         tables = {note.table for note in NOTES} | {QUEUE}
         if not missing or not tables <= set(connection.introspection.table_names(cursor)):
             return
+        _drop(using, existing - set(statements))
         for name in sorted(missing):
             for statement in statements[name]:
                 cursor.execute(statement)
@@ -90,16 +98,38 @@ def install(using: str) -> None:
                 cursor.execute(_everything(note, connection.vendor))
 
 
-def remove(using: str) -> None:
+def remove(using: str, plan: Iterable[tuple[Migration, bool]]) -> None:
+    """Make way for the migrations of `plan`."""
+    if connections[using].vendor == "sqlite" or any(_changes_columns(migration) for migration, _ in plan):
+        _drop(using, _existing(using))
+
+
+def _changes_columns(migration: Migration) -> bool:
+    """Whether it changes columns of tables that have triggers; new ones are no matter."""
+    tables = {note.table for note in NOTES}
+    changes = AlterField | RemoveField | RenameField
+    return any(
+        isinstance(one, changes) and f"{migration.app_label}_{one.model_name_lower}" in tables
+        for one in migration.operations
+    )
+
+
+def _drop(using: str, names: set[str]) -> None:
     connection = connections[using]
     with connection.cursor() as cursor:
-        for name in sorted(_existing(using)):
+        for name in sorted(names):
             if connection.vendor == "postgresql":
                 cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = %s", [name])
                 for (table,) in cursor.fetchall():
                     cursor.execute(f"DROP TRIGGER {name} ON {table}")
+                cursor.execute(f"DROP FUNCTION {name}()")
             else:
                 cursor.execute(f"DROP TRIGGER {name}")
+
+
+def _name(number: int, event: str, definition: str) -> str:
+    """Names its definition, so that one that changes is another one."""
+    return f"{PREFIX}_{number}_{event}_{sha256(definition.encode()).hexdigest()[:8]}"
 
 
 def _existing(using: str) -> set[str]:
@@ -156,7 +186,6 @@ def _postgresql() -> dict[str, list[str]]:
     statements = {}
     for number, note in enumerate(NOTES):
         for event in note.events:
-            name = f"{PREFIX}_{number}_{event}"
             if event == UPDATE and note.watched:
                 queries = [_hours(note, row, "", "postgresql") for row in ROWS[event]]
                 of = ", ".join(f'"{column}"' for column in note.watched)
@@ -166,6 +195,7 @@ def _postgresql() -> dict[str, list[str]]:
                 queries = [_hours(note, "changed", f"{rows} changed", "postgresql") for rows in TRANSITIONS[event]]
                 when = f"{event.upper()} ON {note.table} REFERENCING {REFERENCING[event]} FOR EACH STATEMENT"
             body = "\n".join(f"{_append(note.families, query)};" for query in queries)
+            name = _name(number, event, f"{when}\n{body}")
             statements[name] = [
                 f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$\n"
                 f"BEGIN\n{body}\nRETURN NULL;\nEND $$",
@@ -181,7 +211,6 @@ def _sqlite() -> dict[str, list[str]]:
     statements = {}
     for number, note in enumerate(NOTES):
         for event in note.events:
-            name = f"{PREFIX}_{number}_{event}"
             body = " ".join(
                 f"{_append((family,), _hours(note, row, '', 'sqlite'))} WHERE NOT EXISTS "
                 f"(SELECT 1 FROM {QUEUE} q WHERE q.family = '{family}' AND q.hour = found.hour);"
@@ -189,8 +218,7 @@ def _sqlite() -> dict[str, list[str]]:
                 for family in note.families
             )
             of = ", ".join(f'"{column}"' for column in note.watched) if event == UPDATE else ""
-            statements[name] = [
-                f"CREATE TRIGGER {name} AFTER {event.upper()}{of and f' OF {of}'} ON {note.table} "
-                f"FOR EACH ROW BEGIN {body} END"
-            ]
+            when = f"{event.upper()}{of and f' OF {of}'} ON {note.table}"
+            name = _name(number, event, f"{when} {body}")
+            statements[name] = [f"CREATE TRIGGER {name} AFTER {when} FOR EACH ROW BEGIN {body} END"]
     return statements

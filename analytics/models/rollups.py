@@ -1,15 +1,14 @@
 """Roll-ups: sums per hour, day and week.
 
-A row belongs to a bucket (`grain`, `start`) and to one value of each dimension. `ALL` in `cluster` or `namespace` is the sum
-over that dimension, kept so that a question without a filter reads a handful of rows. Hours are kept for the finest
-dimensions and for the grand total only, days and weeks for all four combinations; workloads have days and weeks only.
+A row belongs to a bucket (`grain`, `start`) and to one value of each dimension. `ALL` in a dimension is the sum over it, kept
+so that a question without a filter reads a handful of rows. Which sums are kept stands in analytics.families.
 
 Times are whole seconds, as the API shows them, so sums are exact.
 """
 
 from django.db import models
 
-ALL = "*"  # no name of a cluster or namespace
+ALL = "*"  # no name of a cluster, namespace, severity or signal
 
 
 class Grain(models.IntegerChoices):

@@ -3,24 +3,33 @@
 What no roll-up can say, because the span begins or ends within an hour or because an hour changed a moment ago
 (`OutdatedHour`), is counted from the raw rows. So an answer is exact at any time, whether or not a worker keeps up, and its
 cost depends on how much happens in an hour, not on how much there is.
+
+An answer takes a dozen statements, and building them from QuerySets took most of its time. So those over the roll-ups are put
+together as text, and those over the raw rows are built once for each shape (aiops.statements).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Aggregate, Count, F, Max, Q, QuerySet, Sum
+from django.db.models import Aggregate, Count, F, Max, Q, QuerySet, Sum, Value
 
+from aiops.statements import Row, Shapes, Slot, fetch
 from analytics import histograms
-from analytics.families import Family, HourOf
+from analytics.families import FAMILIES, Family, HourOf
 from analytics.histograms import Histogram
 from analytics.models import ALL, Grain, OutdatedHour
 from analytics.periods import HOUR, Cover, Span, bucket_start, cover, moment_of
 
 Key = tuple[Any, ...]
 Sums = dict[str, int]
+Names = dict[str, frozenset[str]]  # by dimension
 LONG = 400 * 24 * HOUR  # seconds; a longer span is first cut to where there are rows
+OUTDATED = (
+    f"SELECT DISTINCT hour FROM {OutdatedHour._meta.db_table} "  # noqa: S608 - the name of our own table
+    "WHERE family = %s AND hour >= %s AND hour <= %s"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +40,28 @@ class Where:
     namespaces: frozenset[str] | None = None
     severities: frozenset[str] | None = None
 
+    def named(self) -> Names:
+        wanted = (("cluster", self.clusters), ("namespace", self.namespaces), ("severity", self.severities))
+        return {name: names for name, names in wanted if names is not None}
+
 
 EVERYWHERE = Where()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a statement over raw rows looks like: either sums of `measures`, or how often each value of `timing` occurs.
+
+    `spans`: how many spans of time; `names`: how many values of each restricted dimension.
+    """
+
+    family: str
+    spans: int
+    by: tuple[str, ...]
+    per_hour: bool
+    names: tuple[tuple[str, int], ...]
+    measures: tuple[str, ...] = ()
+    timing: str = ""
 
 
 @dataclass
@@ -59,52 +88,43 @@ class Reader:
 
         `among` restricts dimensions of `by` to some values.
         """
-        found: dict[Key, Sums] = {}
-        wanted = {f"d_{name}__in": values for name, values in (among or {}).items()}
-        for source, expressions in self._sources(by, per):
-            queryset = source.filter(**wanted)
-            functions = {f"s_{name}": self._summed(name, expressions[name]) for name in measures}
-            keys = [f"d_{name}" for name in by] + (["d_hour"] if per else [])
-            rows = queryset.values_list(*keys).annotate(**functions) if keys else [_only(queryset, functions)]
-            for row in rows:
-                key = self._key(row[: len(keys)], per)
-                self._add(found, key, dict(zip(measures, row[len(keys) :], strict=True)))
-        return found
+        found = _Found(self.family, measures, len(by), per)
+        names = self.where.named() | {name: frozenset(values) for name, values in (among or {}).items()}
+        summed = [f'CAST({self._function(name)}("{name}") AS bigint)' for name in measures]
+        found.add(self._rollups(tuple(by), per, names, summed))
+        raw = self._raw(tuple(by), per, names, measures=measures)
+        found.add(raw if by or per else [row[1:] for row in raw])
+        return found.sums
 
     def histogram(self, column: str, *, by: Sequence[str] = ()) -> dict[Key, Histogram]:
         """The distribution of a timing by dimensions."""
-        keys = [f"d_{name}" for name in by]
+        names = self.where.named()
         packed: dict[Key, list[bytes]] = {}
-        for queryset in self._rollups(by, None):
-            for row in queryset.values_list(*keys, column):
-                packed.setdefault(tuple(row[:-1]), []).append(row[-1])
-        for queryset in self._raw(by, None):
-            timing = self.family.timings[column]
-            seconds = queryset.filter(timing.among).annotate(seconds=timing.seconds)
-            for *key, value, count in seconds.values_list(*keys, "seconds").annotate(Count("pk")):
-                one = histograms.pack(histograms.of([(value, count)]))
-                packed.setdefault(tuple(key), []).append(one)
+        for *key, one in self._rollups(tuple(by), None, names, [f'"{column}"'], is_grouped=False):
+            packed.setdefault(tuple(key), []).append(bytes(one))
+        for *key, value, count in self._raw(tuple(by), None, names, timing=column):
+            one = histograms.pack(histograms.of([(value, count)]))
+            packed.setdefault(tuple(key), []).append(one)
         return {key: histograms.merge(parts) for key, parts in packed.items()}
+
+    def values(self, column: str, *, by: Sequence[str] = ()) -> dict[Key, dict[int, int]]:
+        """The exact seconds of a timing and how often each occurs, from the raw rows of the whole span."""
+        found: dict[Key, dict[int, int]] = {}
+        for *key, value, count in self._counted([self.span], tuple(by), None, self.where.named(), timing=column):
+            found.setdefault(tuple(key), {})[value] = count
+        return found
 
     def count_raw(self, by: Sequence[str]) -> dict[Key, Sums]:
         """All measures by dimensions and hour, from the raw rows of the whole span."""
-        found: dict[Key, Sums] = {}
-        rows = self._where_raw(self._rows_in([self.span]), by, Grain.HOUR)
-        functions = {f"s_{name}": self._summed(name, measure) for name, measure in self.family.measures.items()}
-        keys = [*(f"d_{name}" for name in by), "d_hour"]
-        for row in rows.values_list(*keys).annotate(**functions):
-            found[tuple(row[: len(keys)])] = dict(zip(self.family.measures, map(int, row[len(keys) :]), strict=True))
-        return found
+        measures = tuple(self.family.measures)
+        found = self._counted([self.span], tuple(by), int(Grain.HOUR), {}, measures=measures)
+        width = len(by) + 1
+        return {tuple(row[:width]): dict(zip(measures, map(int, row[width:]), strict=True)) for row in found}
 
-    def values(self, column: str, *, by: Sequence[str] = (), per_hour: bool = False) -> dict[Key, dict[int, int]]:
-        """The exact seconds of a timing and how often each occurs, from the raw rows of the whole span."""
-        timing = self.family.timings[column]
-        rows = self._where_raw(self._rows_in([self.span]), by, Grain.HOUR if per_hour else None).filter(timing.among)
+    def values_per_hour(self, column: str, by: Sequence[str]) -> dict[Key, dict[int, int]]:
+        """As `values`, by dimensions and hour."""
         found: dict[Key, dict[int, int]] = {}
-        keys = [f"d_{name}" for name in by] + (["d_hour"] if per_hour else [])
-        for *key, value, count in (
-            rows.annotate(seconds=timing.seconds).values_list(*keys, "seconds").annotate(Count("pk"))
-        ):
+        for *key, value, count in self._counted([self.span], tuple(by), int(Grain.HOUR), {}, timing=column):
             found.setdefault(tuple(key), {})[value] = count
         return found
 
@@ -112,10 +132,8 @@ class Reader:
 
     @cached_property
     def _outdated(self) -> list[int]:
-        hours = OutdatedHour.objects.filter(
-            family=self.family.key, hour__gte=self.span.lower // HOUR, hour__lte=self.span.upper // HOUR
-        )
-        return list(hours.order_by().values_list("hour", flat=True).distinct())
+        bounds = [self.span.lower // HOUR, self.span.upper // HOUR]
+        return [hour for (hour,) in fetch(OUTDATED, [self.family.key, *bounds])]
 
     @cached_property
     def _limits(self) -> Span:
@@ -137,82 +155,132 @@ class Reader:
         return Span(max(self.span.lower, lower), max(self.span.lower, min(self.span.upper, upper)))
 
     def _cover(self, per: int | None) -> Cover:
-        return cover(
-            self._limits, outdated=self._outdated, smallest=self.family.smallest, largest=per or int(Grain.WEEK)
-        )
+        largest = per or int(Grain.WEEK)
+        if largest not in self._covers:
+            self._covers[largest] = cover(self._limits, outdated=self._outdated, largest=largest)
+        return self._covers[largest]
 
-    def _sources(self, by: Sequence[str], per: int | None) -> list[tuple[QuerySet[Any], dict[str, Any]]]:
-        stored = {name: F(name) for name in self.family.measures}
-        return [(rows, stored) for rows in self._rollups(by, per)] + [
-            (rows, dict(self.family.measures)) for rows in self._raw(by, per)
-        ]
+    @cached_property
+    def _covers(self) -> dict[int, Cover]:
+        return {}
 
-    def _rollups(self, by: Sequence[str], per: int | None) -> list[QuerySet[Any]]:
-        found = Q()
-        for grain, first, end in self._cover(per).buckets:
-            found |= Q(grain=grain, start__gte=first, start__lt=end) & self._axes(grain, by)
-        if not found:
+    def _function(self, measure: str) -> str:
+        return "MAX" if measure in self.family.latest else "SUM"
+
+    def _rollups(
+        self, by: tuple[str, ...], per: int | None, names: Names, columns: list[str], *, is_grouped: bool = True
+    ) -> list[Row]:
+        """`columns` of the roll-ups that cover the span, by dimensions and (with `per`) first hour."""
+        buckets = self._cover(per).buckets
+        if not buckets or not all(names.values()):
             return []
-        rows = self.family.rollup._default_manager.filter(found)
-        if self.where.severities is not None:
-            rows = rows.filter(severity__in=self.where.severities)
-        return [rows.annotate(**{f"d_{name}": F(name) for name in by}, **({"d_hour": F("start")} if per else {}))]
+        conditions: list[str] = []
+        parameters: list[Any] = []
+        for grain, first, end in buckets:
+            axes, values = self._axes(grain, by, names)
+            conditions.append(f"(grain = %s AND start >= %s AND start < %s{axes})")
+            parameters += [grain, first, end, *values]
+        keys = [f'"{name}"' for name in by] + (["start"] if per else [])
+        sql = (
+            f"SELECT {', '.join(keys + columns)} "  # noqa: S608 - the names of our own tables and columns
+            f"FROM {self.family.rollup._meta.db_table} WHERE {' OR '.join(conditions)}"
+        )
+        if keys and is_grouped:
+            sql += f" GROUP BY {', '.join(keys)}"
+        return [row for row in fetch(sql, parameters) if row[-1] is not None]
 
-    def _axes(self, grain: int, by: Sequence[str]) -> Q:
-        """Of the kept combinations of clusters and namespaces the smallest that can answer."""
-        wanted = {"cluster": self.where.clusters, "namespace": self.where.namespaces}
-        summed = self.family.summed
-        detailed = {axis: names is not None or axis in by or axis not in summed for axis, names in wanted.items()}
-        if grain == Grain.HOUR and any(detailed.values()):
-            detailed = dict.fromkeys(detailed, True)
-        condition = Q()
-        for axis, names in wanted.items():
-            if not detailed[axis]:
-                condition &= Q(**{axis: ALL})
-            elif names is not None:
-                condition &= Q(**{f"{axis}__in": names})
-            elif axis in summed:
-                condition &= ~Q(**{axis: ALL})
-        return condition
+    def _axes(self, grain: int, by: Sequence[str], names: Names) -> tuple[str, list[str]]:
+        """Of the kept sums the one over most dimensions that can answer, as a condition and its parameters."""
+        needed = {*by, *names}
+        kept = self.family.kept(grain)
+        over = max((one for one in kept if needed.isdisjoint(one)), key=len, default=frozenset[str]())
+        condition, parameters = "", []
+        for axis in sorted({*names, *(axis for one in kept for axis in one)}):
+            if axis in over:
+                condition += f''' AND "{axis}" = '{ALL}' '''
+            elif axis in names:
+                marks = ", ".join(["%s"] * len(names[axis]))
+                condition += f' AND "{axis}" IN ({marks})'
+                parameters += sorted(names[axis])
+            else:
+                condition += f''' AND "{axis}" <> '{ALL}' '''
+        return condition, parameters
 
-    def _raw(self, by: Sequence[str], per: int | None) -> list[QuerySet[Any]]:
+    def _raw(self, by: tuple[str, ...], per: int | None, names: Names, **what: Any) -> list[Row]:
         spans = self._cover(per).raw
-        return [self._where_raw(self._rows_in(spans), by, per)] if spans else []
+        return self._counted(spans, by, per, names, **what) if spans and all(names.values()) else []
 
-    def _rows_in(self, spans: Sequence[Span]) -> QuerySet[Any]:
-        condition = Q()
-        for span in spans:
-            bounds = {
-                f"{self.family.time}__gte": moment_of(span.lower),
-                f"{self.family.time}__lt": moment_of(span.upper),
-            }
-            condition |= Q(**bounds)
-        return self.family.rows().filter(condition)
-
-    def _where_raw(self, rows: QuerySet[Any], by: Sequence[str], per: int | None) -> QuerySet[Any]:
-        dimensions = self.family.dimensions
-        wanted = {
-            "cluster": self.where.clusters, "namespace": self.where.namespaces, "severity": self.where.severities,
-        }  # fmt: skip
-        filters = {name: names for name, names in wanted.items() if names is not None}
-        rows = rows.annotate(**{f"d_{name}": dimensions[name] for name in {*by, *filters}})
-        rows = rows.filter(**{f"d_{name}__in": names for name, names in filters.items()})
-        return rows.annotate(d_hour=HourOf(F(self.family.time))) if per else rows
-
-    def _summed(self, name: str, expression: Any) -> Aggregate:
-        return Max(expression) if name in self.family.latest else Sum(expression)
-
-    def _key(self, values: Sequence[Any], per: int | None) -> Key:
-        if per is None:
-            return tuple(values)
-        return (*values[:-1], bucket_start(values[-1], per))
-
-    def _add(self, found: dict[Key, Sums], key: Key, row: dict[str, Any]) -> None:
-        known = found.setdefault(key, dict.fromkeys(row, 0))
-        for name, value in row.items():
-            number = int(value or 0)
-            known[name] = max(known[name], number) if name in self.family.latest else known[name] + number
+    def _counted(
+        self, spans: Sequence[Span], by: tuple[str, ...], per: int | None, names: Names, **what: Any
+    ) -> list[Row]:
+        """Rows of the family itself, by dimensions and (with `per`) hour: sums of `measures`, or values of `timing`."""
+        ordered = {name: sorted(values) for name, values in sorted(names.items())}
+        counts = tuple((name, len(values)) for name, values in ordered.items())
+        shape = Shape(self.family.key, len(spans), by, bool(per), counts, **what)
+        values: dict[str, Any] = {
+            f"{name}{position}": value for name, found in ordered.items() for position, value in enumerate(found)
+        }
+        for number, span in enumerate(spans):
+            values |= {f"from{number}": moment_of(span.lower), f"to{number}": moment_of(span.upper)}
+        return [row for row in STATEMENTS.statement(shape, lambda: _rows(shape)).rows(**values) if row[-1] is not None]
 
 
-def _only(queryset: QuerySet[Any], functions: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(queryset.aggregate(**functions).values())
+@dataclass
+class _Found:
+    """Adds up rows that begin with their key."""
+
+    family: Family
+    measures: tuple[str, ...]
+    width: int
+    per: int | None
+    sums: dict[Key, Sums] = field(default_factory=dict)
+
+    def add(self, rows: list[Row]) -> None:
+        width = self.width + bool(self.per)
+        for row in rows:
+            key = row[:width] if self.per is None else (*row[: width - 1], bucket_start(row[width - 1], self.per))
+            known = self.sums.get(key)
+            if known is None:
+                self.sums[key] = dict(zip(self.measures, map(int, row[width:]), strict=True))
+                continue
+            for name, value in zip(self.measures, row[width:], strict=True):
+                known[name] = max(known[name], int(value)) if name in self.family.latest else known[name] + int(value)
+
+
+# --- statements over raw rows ------------------------------------------------------------------------------------------------
+
+
+STATEMENTS = Shapes()
+
+
+def _rows(shape: Shape) -> QuerySet[Any]:
+    """Without dimensions and hour the rows begin with a 0: a QuerySet cannot be grouped by nothing."""
+    family = FAMILIES[shape.family]
+    dimensions = {**family.dimensions, "hour": HourOf(F(family.time))}
+    by = (*shape.by, "hour") if shape.per_hour else shape.by
+    rows = _within(family, shape.spans)
+    rows = rows.annotate(**{f"d_{name}": dimensions[name] for name in {*by, *(name for name, _ in shape.names)}})
+    for name, count in shape.names:
+        rows = rows.filter(**{f"d_{name}__in": [Slot(f"{name}{position}") for position in range(count)]})
+    keys = [f"d_{name}" for name in by]
+    if shape.timing:
+        timing = family.timings[shape.timing]
+        rows = rows.filter(timing.among).annotate(seconds=timing.seconds)
+        return rows.values(*keys, "seconds").annotate(Count("pk"))
+    summed = {f"s_{name}": _summed(family, name) for name in shape.measures}
+    if not keys:
+        return rows.annotate(d_all=Value(0)).values("d_all").annotate(**summed)
+    return rows.values(*keys).annotate(**summed)
+
+
+def _within(family: Family, spans: int) -> QuerySet[Any]:
+    condition = Q()
+    for number in range(spans):
+        bounds = {f"{family.time}__gte": Slot(f"from{number}"), f"{family.time}__lt": Slot(f"to{number}")}
+        condition |= Q(**bounds)
+    return family.rows().filter(condition)
+
+
+def _summed(family: Family, measure: str) -> Aggregate:
+    expression = family.measures[measure]
+    return Max(expression) if measure in family.latest else Sum(expression)

@@ -7,6 +7,7 @@ again, since only the entries that we saw are taken out.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from django.db import connection, transaction
 from django.db.models import Max, Min
@@ -14,11 +15,11 @@ from django.db.models import Max, Min
 from analytics import bulk, cells, histograms
 from analytics.cells import Cells
 from analytics.families import FAMILIES, Family
-from analytics.models import ALL, Grain, OutdatedHour
+from analytics.models import Grain, OutdatedHour
 from analytics.periods import HOUR, Span, bucket_start, seconds_of
 from analytics.services.reading import Reader
 
-DAY, WEEK = int(Grain.DAY), int(Grain.WEEK)
+HOUR_LONG, DAY, WEEK = int(Grain.HOUR), int(Grain.DAY), int(Grain.WEEK)
 LOCK = 0x616E616C  # of the one who changes roll-ups; any number nobody else uses
 TAKE = 50_000  # queue entries of one day and family that are taken at once
 
@@ -96,8 +97,8 @@ def differences() -> Iterator[str]:
         for day in _days(family):
             hours = _count(family, set(range(day, day + DAY)))
             for hour in range(day, day + DAY):
-                expected = cells.with_totals(family, hours.get(hour, {}), all_axes=False)
-                if family.hourly and hour not in outdated and expected != _stored(family, int(Grain.HOUR), hour):
+                expected = cells.with_totals(family, hours.get(hour, {}), HOUR_LONG)
+                if hour not in outdated and expected != _stored(family, HOUR_LONG, hour):
                     yield f"{family.key}: hour {hour} differs"
             whole = cells.merge(family, (part for one in hours.values() for part in one.items()))
             weeks[bucket_start(day, WEEK)].append(whole)
@@ -112,7 +113,7 @@ def differences() -> Iterator[str]:
 def _is_wrong(family: Family, grain: int, start: int, whole: Cells, outdated: set[int]) -> bool:
     if not outdated.isdisjoint(range(start, start + grain)):
         return False
-    return cells.with_totals(family, whole, all_axes=True) != _stored(family, grain, start)
+    return cells.with_totals(family, whole, grain) != _stored(family, grain, start)
 
 
 def _days(family: Family) -> list[int]:
@@ -142,7 +143,7 @@ def _count(family: Family, hours: set[int]) -> dict[int, Cells]:
         for (*key, hour), sums in reader.count_raw(by).items():
             found[hour][tuple(key)] = [*sums.values(), *({} for _ in family.timings)]
         for position, column in enumerate(family.timings, start=width):
-            for (*key, hour), values in reader.values(column, by=by, per_hour=True).items():
+            for (*key, hour), values in reader.values_per_hour(column, by).items():
                 found[hour][tuple(key)][position] = dict(histograms.of(values.items()))
     return found
 
@@ -158,25 +159,25 @@ def _runs(hours: Iterable[int]) -> list[tuple[int, int]]:
     return runs
 
 
-def _make_hours(family: Family, hours: set[int]) -> None:
+def _make_hours(family: Family, hours: set[int]) -> dict[int, Cells]:
+    """Make these hours again; returns their finest cells."""
     counted = _count(family, hours)
     for first, end in _runs(hours):
-        family.rollup._default_manager.filter(grain=Grain.HOUR, start__gte=first, start__lt=end).delete()
+        family.rollup._default_manager.filter(grain=HOUR_LONG, start__gte=first, start__lt=end).delete()
     _write(
         family,
-        int(Grain.HOUR),
-        {hour: cells.with_totals(family, found, all_axes=False) for hour, found in counted.items()},
+        HOUR_LONG,
+        {hour: cells.with_totals(family, found, HOUR_LONG) for hour, found in counted.items()},
     )
+    return {hour: counted.get(hour, {}) for hour in hours}
 
 
 def _make_day(family: Family, day: int, hours: set[int]) -> None:
     """Make the day again in which `hours` changed."""
-    if family.hourly:
-        _make_hours(family, hours)
-        _make_sum(family, DAY, day, _finest(family, int(Grain.HOUR), day, day + DAY))
-    else:
-        counted = _count(family, set(range(day, day + DAY)))
-        _make_sum(family, DAY, day, (part for found in counted.values() for part in found.items()))
+    counted = _make_hours(family, hours)
+    rest = set(range(day, day + DAY)) - set(counted)
+    kept = (part for first, end in _runs(rest) for part in _finest(family, HOUR_LONG, first, end))
+    _make_sum(family, DAY, day, chain((part for found in counted.values() for part in found.items()), kept))
 
 
 def _make_week(family: Family, week: int) -> None:
@@ -187,14 +188,14 @@ def _make_sum(family: Family, grain: int, start: int, parts: Iterable[tuple[cell
     """A longer bucket is the sum of the shorter ones in it."""
     whole = cells.merge(family, parts)
     family.rollup._default_manager.filter(grain=grain, start=start).delete()
-    _write(family, grain, {start: cells.with_totals(family, whole, all_axes=True)})
+    _write(family, grain, {start: cells.with_totals(family, whole, grain)})
 
 
 def _finest(family: Family, grain: int, first: int, end: int) -> Iterator[tuple[cells.Key, cells.Cell]]:
     rows = family.rollup._default_manager.filter(grain=grain, start__gte=first, start__lt=end).order_by()
     for values in rows.values_list(*cells.columns(family)[2:]):
         key, cell = cells.from_row(family, values)
-        if ALL not in key[:2]:
+        if cells.is_finest(key):
             yield key, cell
 
 
