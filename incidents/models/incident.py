@@ -86,6 +86,9 @@ class Incident(Resource):
             models.Index(fields=["correlation_key", "-resolved_at"], name="incident_recurrence"),
             models.Index(fields=["correlation_id"], name="incident_by_correlation_id"),
             models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="incident_due"),
+            # the sweeps look for what began lately, and among what is open: neither may read all of history
+            models.Index(fields=["-started_at"], name="incident_by_start"),
+            models.Index(fields=["detected_at"], condition=~Q(state="Resolved"), name="incident_open"),
             models.Index(
                 fields=["acknowledged_at"], condition=Q(acknowledged_at__isnull=False), name="incident_acknowledged"
             ),
