@@ -15,12 +15,28 @@ from decimal import Decimal
 from typing import Any
 
 from aiops.documents import Document
-from slos.shapes import HOURS, MOST, Body, Candidate, Refused, go_duration, listed, mapping, minutes, only, span, text
+from slos import promql
+from slos.shapes import (
+    HOURS,
+    MOST,
+    Body,
+    Candidate,
+    Refused,
+    go_duration,
+    listed,
+    mapping,
+    minutes,
+    only,
+    slug,
+    span,
+    text,
+)
 
 API_VERSION = "openslo/v1"
 EXTRAS = "aiops/definition"  # annotation: members of the body that OpenSLO has no word for
 OURS = "aiops"  # the metric source type of an SLO that is not measured from Prometheus
 OPENSLO = "OpenSLO v1"
+PROMETHEUS = "prometheus"
 UNITS = {"d": "day", "w": "week", "M": "month", "Q": "quarter", "Y": "year"}
 LETTERS = {unit: letter for letter, unit in UNITS.items()}
 SEVERITIES = {"page": "critical", "ticket": "medium", "error": "high", "info": "low"}
@@ -143,12 +159,14 @@ def _read_slo(one: _Object, catalog: Catalog) -> Iterator[Candidate]:
         yield Candidate(one.document, one.name, problem=str(refused))
         return
     for number in range(len(objectives)):
-        name = one.name if len(objectives) == 1 else f"{one.name}-{number + 1}"
-        candidate = Candidate(one.document, name)
+        written = one.name if len(objectives) == 1 else f"{one.name}-{number + 1}"
+        name = slug(written)
+        candidate = Candidate(one.document, written)
         try:
             reader = _Reader(catalog, [])
             candidate.body, candidate.imported = reader.read(name, metadata, spec, number)
-            candidate.warnings = list(dict.fromkeys(reader.warnings))
+            renamed = [f"metadata.name: is no DNS label, the SLO is called {name} here"] if name != written else []
+            candidate.warnings = renamed + list(dict.fromkeys(reader.warnings))
         except Refused as refused:
             candidate.problem = str(refused)
         yield candidate
@@ -295,6 +313,9 @@ class _Reader:
             if str(written.get("type")) == OURS:
                 return {"source": spec.get("source")}
             found[member] = text(spec.get("query"), f"{source_path}.spec.query")
+            kind = str(written.get("type") or PROMETHEUS)
+            if PROMETHEUS not in kind.lower() and promql.complaint_about(found[member]):
+                raise Refused(f"{source_path}.type", f"{kind[:63]} cannot be asked, only what understands PromQL")
             addresses.add(self._address(written, source_path))
         if len(addresses) > 1:
             raise Refused(path, "all queries of an indicator must ask the same data source")
@@ -309,7 +330,7 @@ class _Reader:
         if found is None:
             self.warnings.append(f"{path}.metricSourceRef: there is no DataSource {reference!r} among the documents")
             return ""
-        if str(found["spec"].get("type")).lower() != "prometheus":
+        if str(found["spec"].get("type")).lower() != PROMETHEUS:
             raise Refused(f"{path}.metricSourceRef", "the data source is no Prometheus")
         details = mapping(found["spec"].get("connectionDetails") or {}, f"{path}.metricSourceRef.connectionDetails")
         return str(details.get("url") or details.get("address") or "")

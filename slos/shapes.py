@@ -7,6 +7,8 @@ from typing import Any
 
 MOST = 500  # objects of a list
 SPAN = re.compile(r"([1-9][0-9]{0,4})([mhdwMQY])", re.ASCII)
+SLUG = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", re.ASCII)
+_NO_SLUG = re.compile(r"[^a-z0-9.]+", re.ASCII)
 HOURS = {"h": 1, "d": 24, "w": 7 * 24, "M": 30 * 24, "Q": 90 * 24, "Y": 365 * 24}
 
 Body = dict[str, Any]
@@ -21,7 +23,7 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Candidate:
-    """An SLO of a document: the body to validate, or the problem that makes it none."""
+    """An SLO of a document: the body to validate, or the problem that makes it none. `name` is as it was written."""
 
     document: int
     name: str
@@ -55,6 +57,13 @@ def listed(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list) or len(value) > MOST:
         raise Refused(path, "a list is expected")
     return value
+
+
+def slug(name: str) -> str:
+    """The name that an SLO gets here: other tools take capitals and underscores as well. The same for the same name."""
+    if SLUG.fullmatch(name):
+        return name
+    return _NO_SLUG.sub("-", name.lower()).strip("-.")[:253] or name
 
 
 def span(text: Any, path: str) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiops.documents import Document
 from slos import burn_rate, windows
-from slos.shapes import Body, Candidate, Refused, only, text
+from slos.shapes import Body, Candidate, Refused, only, slug, text
 
 VERSION = "prometheus/v1"
 SLOTH = f"Sloth's {VERSION}"
@@ -43,12 +43,16 @@ def read(document: Document) -> list[Candidate]:
 def _candidates(document: Document, service: str, labels: dict[str, str], slos: list[Any]) -> Iterator[Candidate]:
     for number, written in enumerate(slos):
         path = f"slos[{number}]"
-        name = written.get("name") if isinstance(written, Mapping) else None
-        candidate = Candidate(document.number, f"{service}-{name}"[:253] if isinstance(name, str) else "")
+        given = written.get("name") if isinstance(written, Mapping) else None
+        called = f"{service}-{given}"[:253] if isinstance(given, str) else ""
+        candidate = Candidate(document.number, called)
         try:
             if not isinstance(written, Mapping):
                 raise Refused(path, "an object is expected")
             candidate.body, candidate.imported = _read_slo(written, service, labels, path)
+            name = candidate.body["name"]
+            if called != name:
+                candidate.warnings.append(f"{path}.name: is no DNS label, the SLO is called {name} here")
             alerting = candidate.imported.get("sloth", {}).get("alerting", {})
             if all((alerting.get(part) or {}).get("disable") for part in ("page_alert", "ticket_alert")):
                 candidate.warnings.append(f"{path}.alerting: both alerts are disabled, here the default rules apply")
@@ -67,7 +71,7 @@ def _read_slo(
         raise Refused(f"{path}.objective", "a percentage greater than 0 and less than 100 is expected")
     alerting = written.get("alerting") or {}
     body: Body = {
-        "name": f"{service}-{name}",
+        "name": slug(f"{service}-{name}"),
         "service": service,
         "type": "availability",
         "target": float(objective),

@@ -171,7 +171,8 @@ def load(*, found: Sequence[yaml.Document], actor: Actor, at: datetime, covers: 
         except (Invalid, Conflict) as refusal:
             result.rejected.append(named | {"reason": _reason(refusal)})
         else:
-            getattr(result, outcome).append(candidate.name)
+            named["name"] = candidate.body["name"]
+            getattr(result, outcome).append(named["name"])
             result.warnings += [named | {"warning": warning} for warning in candidate.warnings]
     if result.created or result.updated:
         details = {"created": result.created, "updated": result.updated}

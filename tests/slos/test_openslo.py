@@ -226,6 +226,18 @@ class TestRead:
     def test_refuses_other_versions(self, version):
         assert "openslo/v1" in only(RATIO.replace("openslo/v1", version)).problem
 
+    def test_takes_names_that_other_tools_take(self):
+        candidate = only(RATIO.replace("name: checkout-availability", "name: Checkout_Availability"))
+
+        assert stored(candidate).name == "checkout-availability"
+        assert "called checkout-availability" in candidate.warnings[0]
+
+    def test_says_which_sources_it_cannot_ask(self):
+        metric = {"metricSource": {"type": "Logs", "spec": {"query": "_source=a | where b"}}}
+        candidate = only(changed(indicator={"spec": {"ratioMetric": {"good": metric, "total": metric}}}))
+
+        assert candidate.problem.endswith("metricSource.type: Logs cannot be asked, only what understands PromQL")
+
     def test_goes_on_after_a_broken_document(self):
         candidates = documents.read(yaml.read(f"kind: Pod\n---\n{RATIO}"))
 

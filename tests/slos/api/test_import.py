@@ -54,6 +54,14 @@ class TestImport:
         assert [(entry["document"], entry["name"]) for entry in status["rejected"]] == [(1, "Other"), (2, "")]
         assert "indicator.goodEventsQuery" in status["rejected"][0]["reason"]
 
+    def test_gives_names_of_other_tools_a_form_of_its_own(self, admin):
+        text = RATIO.replace("checkout-availability", "Checkout_Availability")
+
+        first, again = (admin.load(text).json()["status"] for _ in range(2))
+
+        assert (first["created"], again["unchanged"]) == (["checkout-availability"], ["checkout-availability"])
+        assert first["warnings"][0]["name"] == "checkout-availability"
+
     def test_says_what_it_doubts(self, admin):
         answer = admin.load(RATIO.replace("target: 0.9995", "target: 0.9995\n      op: gt"))
 
