@@ -128,8 +128,8 @@ def _take(one: Found, row: Cluster | None, source: str, at: datetime) -> bool:
         text = one.content[: kubeconfigs.MAX_BYTES + 1].decode()
         digest = hashlib.sha256(kubeconfigs.load(text).dump().encode()).hexdigest()
         if row is None:
-            mark = {"annotations": {SOURCE: source}}
-            registration.register(name=one.name, kubeconfig=text, actor=SYSTEM, at=at, **mark, **one.attributes)
+            attributes: dict[str, Any] = {**one.attributes, "annotations": {SOURCE: source}}
+            registration.register(name=one.name, kubeconfig=text, actor=SYSTEM, at=at, **attributes)
         elif row.kubeconfig_digest != digest or REMOVED in row.annotations:
             _return(row, text, at)
         else:

@@ -62,9 +62,10 @@ async def watched(url: str, key: str, names: list[str]) -> tuple[list[set[str]],
 
 
 def test_every_listener_hears_of_every_change(web):
+    url, key = web
     names = [f"INC-20270412-{number:03d}" for number in range(5)]
 
-    heard, took = asyncio.run(watched(*web, names))
+    heard, took = asyncio.run(watched(url, key, names))
 
     assert heard == [set(names)] * LISTENERS
     assert len(took) == len(names)

@@ -63,7 +63,7 @@ def remote(name: str) -> Any:
 
 class TestOneSecret:
     def test_every_key_is_a_cluster(self, home):
-        put(home, **{"East_1.yaml": KUBECONFIG, "west": KUBECONFIG})
+        put(home, "fleet", None, **{"East_1.yaml": KUBECONFIG, "west": KUBECONFIG})
 
         assert sync() == ["east-1", "west"]
         assert sync() == []

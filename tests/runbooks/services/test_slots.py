@@ -79,7 +79,8 @@ class TestRoom:
 class TestCanary:
     @pytest.fixture
     def pair(self) -> tuple[Any, Any]:
-        return tuple(executing(make_cluster(name=name, environment="prod"), **SAME) for name in ("east", "west"))  # type: ignore[return-value]
+        east, west = (make_cluster(name=name, environment="prod") for name in ("east", "west"))
+        return executing(east, **SAME), executing(west, **SAME)
 
     def test_one_prod_cluster_at_a_time(self, pair):
         first, second = map(take, pair)
