@@ -19,7 +19,7 @@ OOM = ("oom_kill", "oom_killed")
 CRASH = ("crashloop_backoff", "pod_crash_loop", "pod_restart", "restart_storm", "container_terminated_error",
          "container_start_error", "init_container_failure")  # fmt: skip
 IMAGE = ("image_pull_error", "image_pull_failure")
-CONFIGURATION = ("container_config_error",)
+CONFIGURATION = ("container_config_error", "missing_reference")
 BATCH = frozenset({"Job", "CronJob"})  # their pods are meant to end; rules.batch knows when that is bad
 PULLING = frozenset({"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError"})
 KILLED = 137  # by SIGKILL, without the kernel having named memory as the reason
@@ -108,7 +108,11 @@ def missing_configuration(context: Context) -> Hypothesis | None:
         cause=f"A container cannot be configured: {told or 'an object it refers to is missing'}",
         category=Category.CONFIG,
         confidence=0.85 if told else 0.6,
-        evidence=(f"CreateContainerConfigError: {told}", *rollout_evidence(context), *change_evidence(context)),
+        evidence=(
+            f"CreateContainerConfigError: {told}" if found else told,
+            *rollout_evidence(context),
+            *change_evidence(context),
+        ),
         recommendations=("Create the object or key that is missing, or correct the reference to it.",),
         options=tuple(roll_back(context, "The revision before did not need it")) if context.rolled_out_at else (),
     )

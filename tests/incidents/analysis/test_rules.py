@@ -157,6 +157,16 @@ class TestConfiguration:
         assert (result.category, suggested(result)) == ("config", None)
         assert 'secret "db" not found' in result.text
 
+    def test_names_what_the_pod_waits_for(self):
+        fault = make_fault(
+            "missing_reference", description="The pod needs the ConfigMap settings, which does not exist"
+        )
+
+        result = conclude(make_context(faults=(fault,)))
+
+        assert (result.category, suggested(result)) == ("config", None)
+        assert "the ConfigMap settings, which does not exist" in result.text
+
 
 class TestRollout:
     def test_that_is_stuck_is_undone(self):
