@@ -103,13 +103,22 @@ def quantile(good: str, share: float, width: timedelta, labels: Mapping[str, str
     return None
 
 
-def bucket(good: str) -> tuple[str, float] | None:
-    """Name of the histogram and upper bound of the bucket that a query of good events selects, if it does."""
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The bucket of a histogram that a query of good events selects, and the query for the bounds that there are."""
+
+    bound: str
+    bounds: str
+
+
+def bucket(good: str, labels: Mapping[str, str] = NO_LABELS) -> Bucket | None:
+    """None when the query selects none."""
     for node in _nodes(_parse(good)):
         if isinstance(node, pql.VectorSelector) and (node.name or "").endswith("_bucket"):
             bound = _threshold(node)
             if bound is not None:
-                return str(node.name), float(bound)
+                selector = _Printer(without=frozenset({"le"}), labels=labels).selector(node)
+                return Bucket(bound, f"group by (le) ({selector})")
     return None
 
 

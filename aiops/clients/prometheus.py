@@ -69,6 +69,14 @@ class PrometheusClient:
         answer = self._ask("query", {"query": expression, "time": f"{at.timestamp():.3f}"})
         return _one_series(answer)
 
+    def label_values(self, expression: str, label: str, at: datetime) -> list[str]:
+        """What the label is in the series that the expression gives at that time."""
+        answer = self._ask("query", {"query": expression, "time": f"{at.timestamp():.3f}"})
+        try:
+            return sorted({str(series["metric"].get(label, "")) for series in answer["data"]["result"]})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ClientRefused("The answer is not one of a Prometheus") from error
+
     def query_range(self, expression: str, *, start: int, end: int, step: int) -> Samples:
         """The values at `start`, `start` + `step`, … up to `end`, all in seconds."""
         if (end - start) // step >= MOST_POINTS:

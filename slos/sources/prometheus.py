@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from aiops.clients.errors import ClientError, ClientRefused, ClientUnavailable
@@ -10,7 +10,7 @@ from aiops.clients.prometheus import PrometheusClient, Samples, span
 from slos import objectives, promql
 from slos.models import SLO, SLOType
 from slos.promql import PromQLError
-from slos.slices import Slice
+from slos.slices import Slice, moment
 from slos.sources.base import Answer, Question, Span, by_method, is_number
 
 MOST_POINTS = 4_400  # per answer: three days of minutes, or two weeks of five minutes
@@ -82,6 +82,8 @@ class _Reader:
         total = self._ask(self._events(slo.total_query), part).values
         counts_bad = not slo.good_query
         counted = self._ask(self._events(slo.bad_query if counts_bad else slo.good_query), part).values
+        if slo.good_query and not counted and any(events > 0 for events in total.values()):
+            self._refuse_missing_bucket(part)
         latencies = self._latencies(part) if slo.type == SLOType.LATENCY else {}
         for end in part.ends():
             events = total.get(end)
@@ -90,6 +92,16 @@ class _Reader:
             if events is None or not is_number(events) or not is_number(some) or events < 0:
                 continue
             yield Slice(end, events - some if counts_bad else some, events, latencies.get(end, math.nan))
+
+    def _refuse_missing_bucket(self, part: Span) -> None:
+        """A histogram has all of its buckets: without the one of the threshold nothing is known, it is not that all was slow."""
+        bucket = promql.bucket(self._slo.good_query, self._labels)
+        if bucket is None:
+            return
+        bounds = self._client.label_values(bucket.bounds, "le", moment(part.end))
+        if bounds and bucket.bound not in bounds:
+            near = ", ".join(_nearest(bucket.bound, bounds))
+            raise ClientRefused(f"The histogram has no bucket le={bucket.bound}; the nearest ones are {near}")
 
     def _events(self, query: str) -> str:
         return promql.events(query, self._width, self._labels)
@@ -136,6 +148,22 @@ class _Reader:
             return 100.0
         known = [value for value in values.values() if math.isfinite(value)]
         return 100.0 if known and min(known) > PERCENT_FROM else 1.0
+
+
+def _nearest(bound: str, bounds: Iterable[str]) -> list[str]:
+    """At most two, the smaller one first."""
+    wanted = _bound(bound)
+    close = sorted(bounds, key=lambda other: (abs(_bound(other) - wanted), _bound(other)))[:2]
+    return sorted(close, key=_bound)
+
+
+def _bound(text: str) -> float:
+    """The upper bound of a bucket; labels may be anything."""
+    try:
+        found = float(text)
+    except ValueError:
+        return math.inf
+    return math.inf if math.isnan(found) else found
 
 
 def address(slo: SLO) -> str:

@@ -134,4 +134,6 @@ class TestQuantile:
         assert promql.quantile("sum(a_total)", 0.99, FIVE) is None
 
     def test_names_the_bound(self) -> None:
-        assert promql.bucket('request_seconds_bucket{le="0.3"}') == ("request_seconds_bucket", 0.3)
+        assert promql.bucket('rate(request_seconds_bucket{job="a",le="0.3"}[5m])', {"ns": "x"}) == promql.Bucket(
+            "0.3", 'group by (le) (request_seconds_bucket{job="a",ns="x"})'
+        )

@@ -58,6 +58,17 @@ class TestEvaluate:
         assert slo.coverage == pytest.approx(5 / 6, abs=0.02)
         assert slo.current == pytest.approx(99.8, abs=0.01)
 
+    def test_names_the_buckets_next_to_one_that_is_missing(self, prometheus: Server) -> None:
+        slo = measure(
+            prometheus,
+            total_query="request_seconds_count",
+            bad_query="",
+            good_query='request_seconds_bucket{le="0.25"}',
+        )
+
+        assert slo.current is None
+        assert slo.status_reason == ("query error: The histogram has no bucket le=0.25; the nearest ones are 0.1, 0.3")
+
     def test_asks_for_the_labels_it_is_to_match(self, prometheus: Server) -> None:
         slo = measure(prometheus, total_query="twice_total", bad_query="never_total", match_labels={"job": "b"})
 
