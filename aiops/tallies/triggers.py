@@ -48,6 +48,14 @@ def remove(using: str) -> None:
                 cursor.execute(f"DROP TRIGGER {name}")
 
 
+def recount(using: str) -> None:
+    """Count all tables anew, after rows were written around the triggers. For the transaction that wrote them."""
+    connection = connections[using]
+    with transaction.atomic(using), connection.cursor() as cursor:
+        for source in sources.values():
+            _count(source, cursor, connection.vendor)
+
+
 def _existing(using: str) -> set[str]:
     connection = connections[using]
     names = "SELECT tgname FROM pg_trigger WHERE tgname LIKE %s"

@@ -14,6 +14,8 @@ from django.db import DatabaseError, connection, models, transaction
 
 from aiops.encryption import encrypt
 from aiops.sequences.models import DailySequence
+from aiops.tallies import triggers
+from aiops.tallies.services import fold
 from analytics import bulk
 from analytics.history import objectives, usage
 from analytics.history.scribe import Numbers, Page, Scribe
@@ -59,7 +61,7 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
         taken=set(Incident.objects.open().values_list("correlation_key", flat=True)),
     )
     with transaction.atomic():
-        _without_triggers()
+        around_triggers = _without_triggers()
         scribe = Scribe(numbers=_numbers(order), clusters=_clusters(order), runbooks=_runbooks(order), seed=order.seed)
         used: dict[str, Counter[str]] = defaultdict(Counter)
         counts: Counter[str] = Counter()
@@ -71,6 +73,9 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
         _note_use(used, order.until)
         counts += _objectives(order)
         counts += _usage(order)
+        if around_triggers:
+            triggers.recount(connection.alias)
+    fold()
     _analyze(counts)
     rollups.rebuild()
     return counts
@@ -96,15 +101,19 @@ def _written(stories: Iterator[Story], scribe: Scribe) -> Iterator[tuple[list[St
             yield ready
 
 
-def _without_triggers() -> None:
-    """On PostgreSQL leave out foreign key checks and triggers, if we may: the rows are right, the roll-ups are made after."""
+def _without_triggers() -> bool:
+    """On PostgreSQL leave out foreign key checks and triggers, if we may: the rows are right, sums are made after.
+
+    Whether they are left out.
+    """
     if connection.vendor != "postgresql":
-        return
+        return False
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL session_replication_role = replica")
     except DatabaseError:
-        return  # not a superuser: slower, but the same result
+        return False  # not a superuser: slower, but the same result
+    return True
 
 
 def _analyze(tables: Iterable[str]) -> None:
