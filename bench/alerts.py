@@ -1,129 +1,168 @@
-"""Alerts per second through `POST /alerts/alertmanager`: `python -m bench.alerts [--seconds S] [--threads N]`.
+"""Alerts in: `python -m bench.alerts [--incidents N] [--seconds S] [--workers N] [--threads N]`.
 
-Starts the web server itself, on the database of `DATABASE_URL` (default: an embedded one that is thrown away). Every alert opens
-an incident of its own, which is the dearest case; repeated ones are measured beside it.
+`POST /alerts/alertmanager` in groups of 1, 10 and 100 beside a Prometheus Alertmanager on the same machine that takes the same
+alerts by its own API. Ours stores every alert and correlates it. Three kinds: every alert a new workload (an incident of its
+own, the dearest case), many new alerts of few workloads, and the same alerts again. `wrk` with 8 connections, in turns.
 """
 
 import argparse
-import itertools
-import os
+import contextlib
 import shutil
-import subprocess
-import sys
-import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import httpx
 import orjson
 
-ROOT = Path(__file__).resolve().parent.parent
-PORT = 8199
-PATH = f"http://127.0.0.1:{PORT}/api/v1/alerts/alertmanager"
-Body = Callable[[int], bytes]
+from bench import results, servers, wrk
+from bench.servers import Installation
+from bench.wrk import Call, Measured
+
+PATH = "/api/v1/alerts/alertmanager"
+THEIRS = "/api/v2/alerts"
+GROUPS = (1, 10, 100)
+WORKLOADS = 500  # of the storm
+MOST_REQUESTS = {1: 20_000, 10: 6_000, 100: 1_200}  # that are prepared for one measurement
+
+Labels = Callable[[int], dict[str, str]]
 
 
-def document(first: int, count: int) -> bytes:
-    alerts = [
-        {
-            "status": "firing",
-            "labels": {
-                "alertname": "HighErrorRate", "namespace": f"team-{number % 50}", "deployment": f"workload-{number}",
-                "severity": "warning", "cluster": "bench",
-            },
-            "annotations": {"summary": f"5xx ratio of workload-{number} above 5 %"},
-            "startsAt": "2027-04-12T11:59:00.123456789Z",
-            "endsAt": "0001-01-01T00:00:00Z",
-            "generatorURL": "http://prometheus.example/graph?g0.expr=errors",
-        }
-        for number in range(first, first + count)
-    ]  # fmt: skip
+def new_workload(number: int) -> dict[str, str]:
+    return {"alertname": "HighErrorRate", "namespace": f"team-{number % 50}", "deployment": f"workload-{number}"}
+
+
+def few_workloads(number: int) -> dict[str, str]:
+    """Every alert is new, and belongs to one of 500 workloads."""
+    workload = number % WORKLOADS
+    return {
+        "alertname": f"Symptom{number // WORKLOADS}", "namespace": f"storm-{workload % 50}", "deployment": f"busy-{workload}",
+    }  # fmt: skip
+
+
+def alert(labels: dict[str, str]) -> dict[str, object]:
+    return {
+        "status": "firing",
+        "labels": labels | {"severity": "warning", "cluster": "bench"},
+        "annotations": {"summary": f"5xx ratio of {labels['deployment']} above 5 %"},
+        "startsAt": "2026-11-01T11:59:00.123456789Z",
+        "endsAt": "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus.example/graph?g0.expr=errors",
+    }
+
+
+def document(first: int, count: int, labels: Labels = new_workload) -> bytes:
+    """What Alertmanager sends to us."""
+    alerts = [alert(labels(number)) for number in range(first, first + count)]
     return orjson.dumps({"version": "4", "groupKey": "{}", "status": "firing", "receiver": "bench", "alerts": alerts})
 
 
-@contextmanager
-def server(threads: int) -> Iterator[str]:
-    """A fresh installation with one web process; gives an API key."""
-    folder = tempfile.mkdtemp(prefix="aiops-bench-")
-    env = os.environ | {
-        "AIOPS_DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "aiops.settings", "CELERY_BROKER_URL": "memory://",
-        "CHATCLI_API_RATE_LIMIT_OPERATOR": "100000000", "AIOPS_LOG_LEVEL": "ERROR",
-    }  # fmt: skip
-    env.setdefault("AIOPS_SECRET_KEY", "bench-only-not-a-secret-0123456789abcdef0123456789abcdef")
-    env.setdefault("AIOPS_ENCRYPTION_KEYS", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
-    manage = [sys.executable, "manage.py"]
-    subprocess.run([*manage, "migrate", "--verbosity", "0"], cwd=ROOT, env=env, check=True)
-    made = subprocess.run(
-        [*manage, "createapikey", "--role", "operator"], cwd=ROOT, env=env, check=True, capture_output=True, text=True
-    )
+def posted(first: int, count: int, labels: Labels) -> bytes:
+    """The same alerts as Prometheus sends them to Alertmanager, which reads "0001" as an end in the past."""
+    alerts = [alert(labels(number)) for number in range(first, first + count)]
+    return orjson.dumps([{**one, "endsAt": "2037-01-01T00:00:00Z"} for one in alerts])
+
+
+@contextlib.contextmanager
+def alertmanager(at: Installation) -> Iterator[str]:
+    """A real one, with a receiver that sends nothing; its URL, or "" where it is not installed."""
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    if program is None:
+        print("no Alertmanager installed: measured without")
+        yield ""
+        return
+    config = at.folder / "alertmanager.yml"
+    config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n", encoding="utf-8")
+    port = servers.free_port()
     command = [
-        "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(PORT), "--workers", "1",
-        "--blocking-threads", str(threads), "--no-access-log", "--log-level", "error", "aiops.wsgi:application",
+        program, "--config.file", str(config), "--storage.path", str(at.folder / "alertmanager"), "--log.level", "error",
+        "--web.listen-address", f"127.0.0.1:{port}", "--cluster.listen-address", "",
     ]  # fmt: skip
-    child = subprocess.Popen([str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT, env=env)
-    try:
-        wait_until_ready()
-        yield made.stdout.strip()
-    finally:
-        child.terminate()
-        child.wait(timeout=20)
-        shutil.rmtree(folder, ignore_errors=True)
+    url = f"http://127.0.0.1:{port}"
+    with servers.child(command, log=at.folder / "alertmanager.log", env=at.env):
+        servers.wait_for(lambda: httpx.get(f"{url}/-/ready", timeout=5).is_success, "Alertmanager")
+        yield url
 
 
-def wait_until_ready() -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://127.0.0.1:{PORT}/healthz").status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise SystemExit("the server did not start within 60 s")
+class Numbers:
+    """Every measurement gets alerts that were not sent before."""
+
+    def __init__(self) -> None:
+        self.next = 10**6
+
+    def take(self, count: int) -> int:
+        self.next += count
+        return self.next - count
 
 
-def load(key: str, body: Body, *, group: int, seconds: float, threads: int) -> float:
-    """Alerts per second that were answered 202."""
-    numbers = itertools.count()
-    stored: list[int] = []
-    end = time.monotonic() + seconds
+def measure(url: str, key: str, group: int, labels: Labels, *, seconds: float, numbers: Numbers) -> Measured:
+    """Of the service; ends early when all prepared alerts were sent."""
+    requests = int(MOST_REQUESTS[group] * min(1, seconds / 4))
+    first = numbers.take(requests * group)
+    calls = [Call("POST", PATH, document(first + number * group, group, labels).decode()) for number in range(requests)]
+    headers = {"X-API-Key": key}
+    return wrk.start(url, calls, headers=headers, seconds=seconds, once=True, harmless="/healthz").result()
 
-    def send() -> None:
-        done = 0
-        with httpx.Client(headers={"X-API-Key": key}, timeout=60) as client:
-            while time.monotonic() < end:
-                answer = client.post(PATH, content=body(next(numbers)))
-                if answer.status_code != httpx.codes.ACCEPTED:
-                    raise SystemExit(f"answered {answer.status_code}: {answer.text[:200]}")
-                done += group
-        stored.append(done)
 
-    workers = [threading.Thread(target=send) for _ in range(threads)]
-    started = time.monotonic()
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return sum(stored) / (time.monotonic() - started)
+def measure_theirs(url: str, group: int, labels: Labels, *, seconds: float, numbers: Numbers) -> Measured:
+    requests = int(MOST_REQUESTS[group] * min(1, seconds / 4))
+    first = numbers.take(requests * group)
+    calls = [Call("POST", THEIRS, posted(first + number * group, group, labels).decode()) for number in range(requests)]
+    return wrk.start(url, calls, headers={}, seconds=seconds, once=True, harmless="/-/ready").result()
+
+
+def again(url: str, key: str, group: int, *, seconds: float) -> Measured:
+    """The same alerts over and over, as Alertmanager repeats them."""
+    calls = [Call("POST", PATH, document(number * group, group).decode()) for number in range(20)]
+    headers = {"X-API-Key": key}
+    wrk.start(url, calls, headers=headers, seconds=1).result()
+    return wrk.start(url, calls, headers=headers, seconds=seconds).result()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--threads", type=int, default=4)
+    servers.arguments(parser, incidents=100_000, seconds=3)
     options = parser.parse_args()
-    facts: dict[str, Any] = {"seconds": options.seconds, "threads": options.threads}
-    with server(options.threads) as key:
-        load(key, lambda number: document(number, 1), group=1, seconds=1, threads=1)  # warm
-        single = load(key, lambda number: document(10**6 + number, 1), group=1, **facts)
-        many = load(key, lambda number: document(2 * 10**6 + 100 * number, 100), group=100, **facts)
-        again = load(key, lambda _: document(2 * 10**6, 100), group=100, **facts)
-    print(f"new alerts, groups of 1    {single:>10,.0f} alerts/s")
-    print(f"new alerts, groups of 100  {many:>10,.0f} alerts/s  {many / single:5.1f} x")
-    print(f"repeated, groups of 100    {again:>10,.0f} alerts/s  {again / single:5.1f} x")
+    rows, numbers = [], Numbers()
+    with (
+        servers.installation(options.incidents, keep=options.keep, source=options.source) as at,
+        servers.service(at, workers=options.workers, threads=options.threads) as url,
+        alertmanager(at) as theirs,
+    ):
+        key, seconds = at.new_key(), {"seconds": options.seconds}
+        for group in GROUPS:
+            turns = {
+                "new": partial(measure, url, key, group, new_workload, numbers=numbers, **seconds),
+                "few": partial(measure, url, key, group, few_workloads, numbers=numbers, **seconds),
+                "again": partial(again, url, key, group, **seconds),
+            }
+            if theirs:
+                turns["theirs"] = partial(measure_theirs, theirs, group, new_workload, numbers=numbers, **seconds)
+            found = wrk.alternate(turns, rounds=options.rounds)
+            rows.append(row(group, found))
+            print(rows[-1], flush=True)
+    head = (
+        "alerts/s, groups of",
+        "new workloads",
+        "p99 ms",
+        "500 workloads",
+        "repeated",
+        "Alertmanager",
+        "new to it",
+        "500 to it",
+    )
+    results.table(
+        f"Alerts in, {options.incidents:,} incidents", head, rows, note="Goal: groups of 100 at 0.5 of Alertmanager."
+    )
+
+
+def row(group: int, found: dict[str, Measured]) -> list[object]:
+    new, few, repeated, theirs = (found.get(name) for name in ("new", "few", "again", "theirs"))
+    assert new and few and repeated
+    return [
+        group, f"{new.rate * group:,.0f}", f"{new.p99:.0f}", f"{few.rate * group:,.0f}", f"{repeated.rate * group:,.0f}",
+        f"{theirs.rate * group:,.0f}" if theirs else "", f"{new.rate / theirs.rate:.2f}" if theirs else "",
+        f"{few.rate / theirs.rate:.2f}" if theirs else "",
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -92,10 +92,9 @@ def _acknowledge(count: int) -> str:
     values = ("now()", "'bench'", "''", "'{}'::jsonb", "now()")
     for value in values:
         update = update.replace("%s", value, 1)
-    return "\n".join(
+    script = "\n".join(
         [
             f"\\set number random(1, {count})",
-            "\\set id random(1, 2000000000)",
             "begin;",
             f"{update} \\gset",
             statements.INSIGHT_OF.replace("%s", ":id_of") + ";",
@@ -114,7 +113,9 @@ def _acknowledge(count: int) -> str:
             "update audit_auditchain set length = :place, head = repeat('0', 64) where number = 100 + :client_id;",
             "commit;\n",
         ]
-    ).replace("returning i.id,", "returning i.id as id_of,").replace(statements.FIELDS.removeprefix("i.id, "), "i.version")  # fmt: skip
+    )  # fmt: skip
+    script = script.replace("returning i.id,", "returning i.id as id_of,")
+    return script.replace(statements.FIELDS.removeprefix("i.id, "), "i.version")
 
 
 def _insert(statement: str, *values: str) -> str:
@@ -194,8 +195,8 @@ def main() -> None:
             at.manage("verify_audit")
         texts = scripts(samples)
         sql = {name: pgbench(at, name, texts[name], seconds=max(2, options.seconds / 2)) for name in found}
-    title = f"API, {options.incidents:,} incidents, {wrk.CONNECTIONS} connections, median of {options.rounds} × {options.seconds:.0f} s"
-    show(found, sql, title=title)
+    how = f"{wrk.CONNECTIONS} connections, median of {options.rounds} × {options.seconds:.0f} s"
+    show(found, sql, title=f"API, {options.incidents:,} incidents, {how}")
 
 
 if __name__ == "__main__":

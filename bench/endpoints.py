@@ -63,8 +63,8 @@ def _add_open(connection: Any, count: int) -> None:
     columns = [str(row[0]) for row in rows]
     values = [changed.get(name, f"i.{name}") for name in columns]
     connection.execute(
-        f"insert into incidents_incident ({', '.join(columns)}) select {', '.join(values)} from generate_series(1, {count}) n "
-        "join incidents_incident i on i.id = 1 + n % (select least(1000, count(*)) from (select 1 from incidents_incident limit 1000) c)"
+        f"insert into incidents_incident ({', '.join(columns)}) select {', '.join(values)} "
+        f"from generate_series(1, {count}) n join incidents_incident i on i.id = 1 + n % 1000"
     )
 
 

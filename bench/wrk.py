@@ -59,8 +59,12 @@ def start(
     connections: int = CONNECTIONS,
     once: bool = False,
     pause: float = 0,
+    harmless: str = "",
 ) -> "Running":
-    """Begin a measurement. `once`: no call twice, ends early when all were made; `pause`: mean milliseconds between calls."""
+    """Begin a measurement. `once`: no call twice, ends early when all were made; `pause`: mean milliseconds between calls.
+
+    `harmless`: what may be asked for when the calls are used up (default: the parent of the last path).
+    """
     threads = min(THREADS, connections)
     with tempfile.NamedTemporaryFile("w", suffix=".calls", delete=False, encoding="utf-8") as file:
         file.writelines(call.line + "\n" for call in calls)
@@ -77,7 +81,17 @@ def start(
     ]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
-    command += ["-s", str(SCRIPT), url, "--", file.name, "once" if once else "cycle", f"{pause:.0f}", str(threads)]
+    command += [
+        "-s",
+        str(SCRIPT),
+        url,
+        "--",
+        file.name,
+        "once" if once else "cycle",
+        f"{pause:.0f}",
+        str(threads),
+        harmless,
+    ]
     return Running(
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True), Path(file.name)
     )

@@ -1,6 +1,6 @@
 -- Sends the requests of a file, one a line: METHOD <tab> path <tab> body. Every thread takes its own share of the lines.
 -- Arguments: the file, then "cycle" (again from the start) or "once" (stop when the lines are used up), then the mean pause in
--- milliseconds between two requests of a connection (0: none).
+-- milliseconds between two requests of a connection (0: none), the number of threads, and a path that may be asked for at the end.
 -- Prints one line of JSON with what was measured.
 
 local threads = 0
@@ -29,7 +29,8 @@ function init(args)
   end
   if once and last then
     -- a connection may still send one after the others were told to stop: something that changes nothing
-    harmless = wrk.format("GET", last:match("^(.*)/[^/]+$"))
+    local given = args[5] or ""
+    harmless = wrk.format("GET", given ~= "" and given or last:match("^(.*)/[^/]+$"))
   end
   if pause > 0 then
     math.randomseed(number + 1)

@@ -31,6 +31,7 @@ FRESH = 3.0  # seconds that a key is remembered
 LIMIT = int(os.environ["CHATCLI_API_RATE_LIMIT_OPERATOR"])
 PEPPER = hashlib.sha256(b"aiops.apikeys" + os.environ["AIOPS_SECRET_KEY"].encode()).digest()
 CHAINS = 16
+TOTALS_MAX = 10_000
 JSON = "application/json; charset=utf-8"
 PREFIX = "aiops.chatcli.io"
 HIT = """
@@ -45,6 +46,7 @@ return {count, left}
 
 broker = redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=5)
 hit = broker.register_script(HIT)
+totals: dict[Any, tuple[Any, int]] = {}  # filters and values: stamp and number of rows
 known_keys: dict[str, tuple[float, int, str]] = {}  # digest: when it was read, id, role
 
 
@@ -111,7 +113,7 @@ def count(key: int) -> Headers:
 def route(environ: Environ, role: str, headers: Headers) -> bytes:
     parts = environ["PATH_INFO"].removeprefix("/api/v1/incidents").strip("/").split("/")
     if parts == [""]:
-        return page(environ, headers)
+        return page(environ)
     name = parts[0]
     if len(parts) == 1:
         return single(name, headers)
@@ -125,14 +127,26 @@ def route(environ: Environ, role: str, headers: Headers) -> bytes:
     raise Answer("404 Not Found")
 
 
-def page(environ: Environ, headers: Headers) -> bytes:
+def page(environ: Environ) -> bytes:
     query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
     number, size = int(query.get("page", 1)), min(int(query.get("pageSize", 20)), 100)
     filters = tuple(name for name in statements.FILTERS if name in query)
     values = [query[name] for name in filters]
-    total = thread.rows(statements.count(filters), values)[0][0]
+    total = total_of(filters, values)
     rows = thread.rows(statements.page(filters), [*values, size, (number - 1) * size])
     return documents.page(rows, total=total, number=number, size=size)
+
+
+def total_of(filters: tuple[str, ...], values: list[str]) -> int:
+    """Counted once per change of the table."""
+    stamp = thread.rows(statements.STAMP)[0][0]
+    asked = (filters, tuple(values))
+    known = totals.get(asked)
+    if known is None or known[0] != stamp:
+        if len(totals) > TOTALS_MAX:
+            totals.clear()
+        totals[asked] = known = (stamp, thread.rows(statements.count(filters), [*values, *values])[0][0])
+    return known[1]
 
 
 def single(name: str, headers: Headers) -> bytes:
@@ -163,7 +177,7 @@ def acknowledge(name: str, environ: Environ, role: str, headers: Headers) -> byt
         insight = run(statements.INSIGHT_OF, (row[0],))
         thread.connection.execute(statements.EVENT, (row[0], at, f"Acknowledged by {by}", Jsonb(details)))
         keys = announce(row, by, at)
-        record(row, by, role, details, at, environ)
+        record(row, by, role, details=details, at=at, environ=environ)
     for key in keys:
         # what a worker's queue gets: a message that names the row
         broker.lpush("floor", orjson.dumps({"task": "deliver", "kwargs": {"key": key}}))
@@ -193,7 +207,9 @@ def announce(row: tuple[Any, ...], by: str, at: datetime) -> list[str]:
     return keys
 
 
-def record(row: tuple[Any, ...], by: str, role: str, details: dict[str, str], at: datetime, environ: Environ) -> None:
+def record(
+    row: tuple[Any, ...], by: str, role: str, *, details: dict[str, str], at: datetime, environ: Environ
+) -> None:
     """The audit record, bound to the one before it in its chain."""
     number = (os.getpid() + threading.get_native_id()) % CHAINS
     found = thread.rows(statements.CHAIN, (number,))

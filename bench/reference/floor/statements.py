@@ -37,9 +37,19 @@ def page(filters: tuple[str, ...]) -> str:
     )
 
 
+STAMP = (
+    "select (select coalesce(sum(folded), 0) from tallies_stamp where source = 'incidents.Incident') "
+    "+ (select coalesce(sum(id), 0) from tallies_change where source = 'incidents.Incident')"
+)
+
+
 def count(filters: tuple[str, ...]) -> str:
-    where = f" where {' and '.join(f'{name} = %s' for name in filters)}" if filters else ""
-    return f"select count(*) from incidents_incident{where}"
+    """Takes the values of the filters twice."""
+    where = "".join(f" and {name} = %s" for name in filters)
+    tables = [
+        f"select rows from tallies_{table} where source = 'incidents.Incident'{where}" for table in ("tally", "change")
+    ]
+    return f"select coalesce(sum(rows), 0)::bigint from ({' union all '.join(tables)}) found"
 
 
 SINGLE = f"select {FIELDS}, {INSIGHT} from incidents_incident i {NEWEST_INSIGHT} where i.name = %s"
