@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import Count, QuerySet, Sum
+
 from analytics.capacity import Exhaustion, Line, Point, direction, exhaustion, fit
 from analytics.families import WORKLOADS
 from analytics.models import Grain, Usage
@@ -31,9 +33,19 @@ COLUMNS = (
     "memory_limit",
 )  # fmt: skip
 
+REMEMBERED = 16  # series per process
+# samples are only ever added to a row or removed with it, so rows with these sums are the same ones
+CHECKED = {
+    **{f"total_{name}": Sum(name) for name in COLUMNS[3:]},
+    "rows": Count("pk"),
+    "cpu_limited": Count("cpu_limit"),
+    "memory_limited": Count("memory_limit"),
+}
+
 Members = dict[str, Any]
 Thing = tuple[str, str, str]  # namespace, kind, name
 Number = int | None
+_remembered: dict[Any, dict[Thing, "Series"]] = {}
 
 
 @dataclass(slots=True)
@@ -60,19 +72,22 @@ class Bucket:
 @dataclass(slots=True)
 class Series:
     buckets: dict[int, Bucket] = field(default_factory=dict)  # by first hour, in order
+    known: dict[str, tuple[Point, ...]] = field(default_factory=dict)  # what `percents` found, by resource
 
     @property
     def last(self) -> Bucket | None:
-        return self.buckets[max(self.buckets)] if self.buckets else None
+        return self.buckets[next(reversed(self.buckets))] if self.buckets else None
 
     def percents(self, resource: str) -> tuple[Point, ...]:
         """Days since 1970 and percent of the limit, where there is one."""
-        points = []
-        for start, bucket in sorted(self.buckets.items()):
-            limit = getattr(bucket, f"{resource}_limit")
-            if limit:
-                points.append((start / 24, round(100 * getattr(bucket, resource) / limit, 3)))
-        return tuple(points)
+        if resource not in self.known:
+            points = []
+            for start, bucket in self.buckets.items():
+                limit = getattr(bucket, f"{resource}_limit")
+                if limit:
+                    points.append((start / 24, round(100 * getattr(bucket, resource) / limit, 3)))
+            self.known[resource] = tuple(points)
+        return self.known[resource]
 
 
 def forecasts(question: Question) -> list[Members]:
@@ -89,6 +104,9 @@ def forecasts(question: Question) -> list[Members]:
 
 
 def _series(question: Question) -> dict[Thing, Series]:
+    """The usage of every resource, remembered until there is a new sample: adding up 20,000 rows takes 0.1 s, and asking the
+    database whether they are the same 5 ms.
+    """
     grain = int(Grain.HOUR if question.span.length <= HOURLY + 1 else Grain.DAY)
     earlier = PATTERN if grain == Grain.DAY else 0
     first, last = bucket_start(question.span.lower // HOUR, grain) - earlier, question.span.upper // HOUR
@@ -97,6 +115,16 @@ def _series(question: Question) -> dict[Thing, Series]:
         cluster="cluster",
         namespace="namespace",
     )
+    state = tuple(rows.aggregate(**CHECKED).values())
+    key = (grain, first, last, question.where, state)
+    if key not in _remembered:
+        while len(_remembered) >= REMEMBERED:
+            _remembered.pop(next(iter(_remembered)), None)
+        _remembered[key] = _added_up(rows)
+    return dict(_remembered[key])
+
+
+def _added_up(rows: QuerySet[Usage]) -> dict[Thing, Series]:
     found: dict[Thing, Series] = {}
     for namespace, kind, name, start, samples, *numbers in rows.order_by("start").values_list(*COLUMNS):
         series = found.setdefault((namespace, kind, name), Series())
@@ -115,7 +143,9 @@ def _active(question: Question) -> set[Thing]:
 def _forecast(thing: Thing, series: Series, is_bottleneck: bool, question: Question) -> Members:
     namespace, kind, name = thing
     since = question.span.lower / HOUR / 24 - 1  # the day in which the span begins counts whole
-    lines = {resource: fit(series.percents(resource), since) for resource in ("cpu", "memory")}
+    # the first point from then on instead of a moment that moves: so a line is remembered until there is a new sample
+    first = min((start / 24 for start in series.buckets if start / 24 >= since), default=since)
+    lines = {resource: fit(series.percents(resource), first) for resource in ("cpu", "memory")}
     ends = {resource: exhaustion(line) if line else Exhaustion(None, None, None) for resource, line in lines.items()}
     urgency = _urgency([end.days for end in ends.values() if end.days is not None])
     last = series.last

@@ -104,11 +104,11 @@ def _forecasts(question: Question) -> Table:
 def _pressure(question: Question) -> Table:
     reader = Reader(WORKLOADS, question.span, question.where)
     found: dict[tuple[str, str, str, str], dict[str, int]] = {}
+    by = ("cluster", "namespace", "kind", "name", "signal")
     for (cluster, namespace, kind, name, signal), sums in reader.sums(
-        "total", by=("cluster", "namespace", "kind", "name", "signal")
+        "total", by=by, among={"signal": SIGNALS}
     ).items():
-        if signal in SIGNALS:
-            found.setdefault((cluster, namespace, kind, name), {})[signal] = sums["total"]
+        found.setdefault((cluster, namespace, kind, name), {})[signal] = sums["total"]
     ranked = sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0]))
     rows: list[Row] = []
     for (cluster, namespace, kind, name), signals in ranked[:TOP]:
