@@ -32,6 +32,26 @@ class TestPack:
 
 
 class TestMirror:
+    def test_wakes_when_something_is_due_earlier(self):
+        woken: list[bool] = []
+        mirror = Mirror(lambda: woken.append(True))
+        assert mirror.next_due() is None
+
+        for name in "abc":
+            mirror.put(pod(name), 0)
+
+        assert (len(woken), mirror.next_due()) == (1, DEBOUNCE)
+
+        mirror.due(DEBOUNCE)
+        assert mirror.next_due() == DEBOUNCE + FOLLOW_UPS[0]
+
+        mirror.put(pod("d"), 0.2)
+        assert (len(woken), mirror.next_due()) == (2, 0.2 + DEBOUNCE)
+
+        mirror.due(0.2 + DEBOUNCE)
+        mirror.judged("shop", took=10, now=10)
+        assert (mirror.next_due() or 0) > 40  # it rests as long as its judgement takes others
+
     def test_judges_what_changes_together_once(self):
         mirror = Mirror()
         mirror.put(pod("a"), 0)

@@ -98,9 +98,11 @@ class TestObserver:
 
             eventually(lambda: Incident.objects.filter(resource_name="catalog"), within=20)
 
-    def test_does_not_spin_on_a_permanent_refusal(self, simulated, cluster):
+    @pytest.mark.parametrize("status", [403, 429])
+    def test_does_not_spin_on_a_permanent_refusal(self, simulated, cluster, status):
+        """Of one kind; the others are watched all the same. A server that asks for patience gets it."""
         simulated.clear_requests()
-        simulated.fail_next(None, status=403, match="/jobs")
+        simulated.fail_next(None, status=status, match="/jobs", retry_after=30)
         with observing_as("one") as observer:
             others = len(observing.KINDS) - 1
             eventually(lambda: [len(one._live) for one in observer._watched.values()] == [others], within=20)
