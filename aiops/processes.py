@@ -5,6 +5,7 @@ A process of the Procfile runs the same way on its own; this is for one machine.
 """
 
 import contextlib
+import ctypes
 import gc
 import os
 import runpy
@@ -20,7 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 PATIENCE = 15.0  # seconds that a process gets to stop in
-_STOPS = (signal.SIGTERM, signal.SIGINT)
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the last one: the terminal was closed
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
 
 class NoSuchProcess(Exception):
@@ -50,7 +52,8 @@ def start(commands: Mapping[str, str]) -> int:
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)
     for number in (*_STOPS, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)  # the pipe tells which one it was
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` means it
+            signal.signal(number, lambda *_: None)  # the pipe tells which one it was
     # what is alive now stays so: a collector that looks at it in a child would make that child's own copy of it
     gc.collect()
     gc.freeze()
@@ -63,9 +66,11 @@ def start(commands: Mapping[str, str]) -> int:
 def _fork(program: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
+    _end_with(parent)
     os.setsid()  # Ctrl-C in a terminal reaches the parent only, which passes it on once
     signal.set_wakeup_fd(-1)
     for number in (*_STOPS, signal.SIGCHLD):
@@ -73,6 +78,14 @@ def _fork(program: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     return _run(program)
+
+
+def _end_with(parent: int) -> None:
+    """Ask for SIGTERM when the parent is killed: an orphan would hold the port and the leases. Only Linux knows how."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _run(program: list[str]) -> NoReturn:

@@ -73,7 +73,7 @@ class TestProcfile:
 
 
 class TestStart:
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 0)])
     def test_stops_all_when_it_is_told_to(self, scripts: Path, number: signal.Signals, code: int) -> None:
         commands = {name: f"exec env WORD={name} python patient.py {name}.txt" for name in ("one", "two")}
         parent = launch(scripts, commands)
@@ -88,6 +88,19 @@ class TestStart:
         assert parent.wait(timeout=30) == code
         assert [(scripts / f"{name}.txt").read_text() for name in commands] == ["stopped", "stopped"]
         assert not any(map(is_alive, pids))
+
+    def test_leaves_no_orphans_when_it_is_killed(self, scripts: Path) -> None:
+        parent = launch(scripts, {"one": "exec env WORD=x python patient.py one.txt"})
+        wait_for(scripts / "one.txt")
+
+        parent.kill()
+
+        parent.wait(timeout=30)
+        for _ in range(400):
+            if (scripts / "one.txt").read_text() == "stopped":
+                return
+            time.sleep(0.05)
+        raise AssertionError("the orphan was not told")
 
     @pytest.mark.parametrize(
         ("script", "code", "said"),
