@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from aiops import bulk
 from aiops.audit.actor import SYSTEM
 from aiops.errors import Conflict, LostRace
 from federation.models import Automation
@@ -21,6 +22,7 @@ from incidents.analysis.conclusion import Conclusion
 from incidents.analysis.context import Context
 from incidents.models import AIInsight, Incident, TimelineEvent
 from incidents.services import evidence, lifecycle, narrative, timeline
+from incidents.services.changes import Change, write
 from incidents.signals import incident_analyzed
 from incidents.states import IncidentState
 
@@ -89,10 +91,8 @@ def _store(incident: Incident, context: Context, result: Conclusion, *, at: date
 
 @transaction.atomic
 def _write(incident: Incident, context: Context, result: Conclusion, at: datetime) -> AIInsight:
-    # due now: planning may begin, and the sweep finds it should the announcement get lost
-    incident.change(due_at=at, analysis_tries=0, updated_at=at)
-    insight = AIInsight.objects.create(**_columns(incident, context, result, at))
-    entry = timeline.Entry(
+    insight = AIInsight(**_columns(incident, context, result, at))
+    finished = Change(
         type=TimelineEvent.Type.ANALYSIS,
         source=SOURCE,
         message=f"Analysis finished: {insight.analysis.splitlines()[0]}",
@@ -103,7 +103,9 @@ def _write(incident: Incident, context: Context, result: Conclusion, at: datetim
             "actions": [suggestion.action for suggestion in result.suggestions],
         },
     )
-    timeline.append(incident=incident, entries=[entry], at=at)
+    # due now: planning may begin, and the sweep finds it should the announcement get lost
+    write(incident, finished, at=at, due_at=at, analysis_tries=0)
+    bulk.create([insight])
     timeline.decide(
         incident=incident,
         at=at,

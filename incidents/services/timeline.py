@@ -79,7 +79,7 @@ def decide(
     inputs: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Record why the platform did or did not do something."""
-    return Decision.objects.create(
+    row = Decision(
         incident=incident,
         at=at,
         stage=stage,
@@ -88,3 +88,4 @@ def decide(
         reason=redact(reason)[:4096],
         inputs=redact_details(dict(inputs or {})),
     )
+    return bulk.create([row])[0]
