@@ -1,8 +1,9 @@
-"""SLOs per minute with one worker: `python -m bench.slos [--slos N] [--rounds R] [--hours H]`.
+"""SLOs per minute with one worker: `python -m bench.slos [--slos N] [--rounds R] [--hours H] [--days D]`.
 
 Starts a local Prometheus over blocks that promtool makes, makes N SLOs on the database of `DATABASE_URL` (default: an embedded
 one that is thrown away), measures their history once and then times rounds of what a worker does every minute: claim, ask,
-store, judge. A second Prometheus that accepts connections and never answers stands beside it for a tenth of the SLOs.
+store, judge. A second Prometheus that accepts connections and never answers stands beside it for a tenth of the SLOs. With
+`--days`, that many days of stored history lie behind each SLO: what a round costs must not depend on it.
 """
 
 import argparse
@@ -100,7 +101,25 @@ def installation() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(count: int, rounds: int, hours: int) -> None:
+def age(days: int) -> None:
+    """Lay sums of hours (as long as they are kept) and days behind what was measured."""
+    from slos.models import SLO, DailyHistory, HourlyHistory
+    from slos.services.history import KEEP_HOURS
+
+    known = HourlyHistory.objects.order_by("hour").values_list("hour", flat=True).first() or END
+    last = known.replace(hour=0)
+    facts = {"good": 1000.0, "total": 1001.0, "slices": 12}
+    for slo in SLO.objects.filter(namespace="bench").order_by("pk"):
+        HourlyHistory.objects.bulk_create(
+            HourlyHistory(slo=slo, hour=last - timedelta(hours=back), **facts)
+            for back in range(1, 24 * min(days, KEEP_HOURS.days))
+        )
+        DailyHistory.objects.bulk_create(
+            DailyHistory(slo=slo, day=(last - timedelta(days=back)).date(), **facts) for back in range(1, days)
+        )
+
+
+def run(count: int, rounds: int, hours: int, days: int) -> None:
     import django  # the settings come from the environment that `installation` made
 
     django.setup()
@@ -125,6 +144,7 @@ def run(count: int, rounds: int, hours: int) -> None:
         # a run ends at its deadline and leaves the rest to the next one
         first = sum(timed(lambda: evaluation.evaluate_due(at=END, limit=count)) for _ in range(3))
         print(f"first evaluation with {hours} h of history: {first:.1f} s for {count} SLOs", flush=True)
+        age(days)
         for number in range(1, rounds + 1):
             at = END + timedelta(minutes=number)
             begun = time.process_time()
@@ -148,9 +168,10 @@ def main() -> None:
     parser.add_argument("--slos", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=int, default=80)
+    parser.add_argument("--days", type=int, default=0)
     options = parser.parse_args()
     with installation():
-        run(options.slos, options.rounds, options.hours)
+        run(options.slos, options.rounds, options.hours, options.days)
 
 
 if __name__ == "__main__":

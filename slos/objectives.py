@@ -79,7 +79,8 @@ def match_labels(slo: SLO) -> dict[str, str]:
             prefix, _, label = name.partition("/")
             if prefix == PROMETHEUS and promql.is_label(label):
                 found[label] = value
-    return found | slo.match_labels
+    own: dict[str, str] = slo.match_labels
+    return found | own
 
 
 def rules(slo: SLO) -> list[Rule]:

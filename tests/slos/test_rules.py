@@ -64,7 +64,7 @@ def promtool(*arguments, cwd):
 def series(scenario):
     """What the two counters stand at after each minute, None without a sample."""
     good = bad = 0.0
-    written = {"200": [good], "500": [bad]}
+    written: dict[str, list[float | None]] = {"200": [good], "500": [bad]}
     for ago in range(MINUTES - 1, -1, -1):
         now = SCENARIOS[scenario][0](ago)
         errors, requests = now or (0.0, 0.0)

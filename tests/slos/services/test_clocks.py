@@ -337,7 +337,8 @@ class TestRaces:
         clocks.start(incident=incident, at=NOON)
 
         for minute, told in ((45, "sla_at_risk"), (60, "sla_breached")):
-            looked = at_once(6, lambda _, minute=minute: clocks.advance_due(at=NOON + minute * MINUTE))
+            at = NOON + minute * MINUTE
+            looked = at_once(6, lambda _: clocks.advance_due(at=at))  # noqa: B023
 
             assert not [one for one in looked if isinstance(one, Exception)]
             assert Notification.objects.filter(event=told).count() == 2  # response and resolution
