@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any, cast
 
 import orjson
+from django.core.exceptions import EmptyResultSet
 from django.db import NotSupportedError, connection
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import ModelIterable, ValuesIterable, ValuesListIterable, get_related_populators
@@ -41,7 +42,7 @@ class Slot(Expression):
         super().__init__()
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
 
 
@@ -88,9 +89,9 @@ class Statement:
             parameters = (*parameters, *self.more)
             _check(parameters, values)
             self._compiled = (self.around.format(sql), parameters, _reader(rows, compiler, self.raw))
-        except Unmappable as error:
-            self._reason = str(error)
-            raise
+        except (Unmappable, EmptyResultSet) as error:
+            self._reason = str(error) or "there is nothing to ask"
+            raise Unmappable(self._reason) from error
         return self._compiled
 
 
@@ -155,7 +156,7 @@ def _bound(parameters: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
 
 def _reader(rows: QuerySet[Any, Any], compiler: Any, raw: frozenset[str]) -> Reader:
     columns = [one[0] for one in compiler.select[: compiler.col_count]]
-    iterable = rows._iterable_class  # type: ignore[attr-defined]
+    iterable = rows._iterable_class
     if iterable is ValuesIterable:
         names = (*rows.query.extra_select, *rows.query.values_select, *rows.query.annotation_select)
         convert = _converter(compiler, columns, [name in raw for name in names])
@@ -211,7 +212,7 @@ def _instances(compiler: Any, convert: Callable[[Sequence[Row]], Iterable[Sequen
     model: type[Model] = info["model"]
     begin, end = info["select_fields"][0], info["select_fields"][-1] + 1
     names = [one[0].target.attname for one in compiler.select[begin:end]]
-    populators = get_related_populators(info, compiler.select, using)
+    populators = get_related_populators(info, compiler.select, using)  # type: ignore[call-arg]
 
     def read(found: Sequence[Row]) -> list[Model]:
         instances = []

@@ -81,6 +81,9 @@ IDEMPOTENCY_KEY = parameter(
 IF_MATCH = parameter(
     "If-Match", "header", "Version that the change is meant for, as in ETag; another one is answered 409", STRING
 )
+IF_NONE_MATCH = parameter(
+    "If-None-Match", "header", "Tags of answers the client has, as in ETag; a current one is answered 304", STRING
+)
 NAMESPACE = parameter("namespace", "query", "Namespace; without it all of them", STRING)
 
 
@@ -140,7 +143,14 @@ class AutoSchema(BaseAutoSchema):
             found.append(IDEMPOTENCY_KEY)
         if operation.names_object and self.method != "GET":
             found.append(IF_MATCH)
+        if self._is_conditional(operation):
+            found.append(IF_NONE_MATCH)
         return [*found, REQUEST_ID]
+
+    def _is_conditional(self, operation: Operation) -> bool:
+        """Lists and reports; a single object has its version as tag, which does not speak for the rest of the document."""
+        is_object = operation.answer is not None and issubclass(operation.answer, ObjectSerializer)
+        return self.method == "GET" and operation.media_type == "application/json" and not is_object
 
     def _paging(self) -> list[Schema]:
         number = {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": 1}
@@ -243,6 +253,9 @@ class AutoSchema(BaseAutoSchema):
         found: Schema = {str(status): success for status in (operation.status, *operation.also)}
         for variant in operation.variants:
             found[str(variant.status)] = self._with(variant, found.get(str(variant.status), {**success, "content": {}}))
+        if self._is_conditional(operation):
+            tagged = {**RATE_HEADERS, "ETag": header("The tag that is current", STRING)}
+            found["304"] = {"description": "The client has the answer already", "headers": tagged}
         for status in self._refusals(operation):
             headers = dict(RATE_HEADERS)
             if status in {429, 503}:
@@ -276,6 +289,8 @@ class AutoSchema(BaseAutoSchema):
         headers = dict(RATE_HEADERS)
         if operation.answer is not None and issubclass(operation.answer, ObjectSerializer):
             headers["ETag"] = header("resourceVersion of the object", STRING)
+        elif self._is_conditional(operation):
+            headers["ETag"] = header("Changes with the answer; send it back as If-None-Match", STRING)
         if operation.status == 201:
             headers["Location"] = header("Path of the new object", STRING)
         if self.method == "POST":

@@ -23,12 +23,13 @@ def equals(column: str, value: Any) -> Condition:
 
 
 def scope_conditions(scope: Scope, *, namespace: str | None, cluster: str | None) -> list[Condition]:
-    """The scope of a key as conditions: one for each side that it narrows. The number of places is a part of the shape."""
+    """The scope of a key as conditions: one for each side that it narrows."""
     sides = ((namespace, scope.namespaces), (cluster, scope.clusters))
-    return [_within(column, sorted(allowed)) for column, allowed in sides if column is not None and allowed is not None]
+    return [within(column, sorted(allowed)) for column, allowed in sides if column is not None and allowed is not None]
 
 
-def _within(column: str, allowed: Sequence[str]) -> Condition:
+def within(column: str, allowed: Sequence[str]) -> Condition:
+    """One of several values. Their number is a part of the shape."""
     values = {f"{column} {number}": one for number, one in enumerate(allowed)}
     slots = [Slot(name) for name in values]
     return Condition((column, len(allowed)), values, lambda rows: rows.filter(**{f"{column}__in": slots}), column)

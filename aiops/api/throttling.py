@@ -80,7 +80,7 @@ class RedisWindows:
 
     def __init__(self, url: str) -> None:
         self.storage = RedisStorage(url, **REDIS_OPTIONS)
-        client = self.storage.get_connection()
+        client: Any = self.storage.get_connection()
         self.pool = client.connection_pool
         self.script = client.register_script(HIT.encode())
         # connections of our own, the one used last first: the client's pool, retries and statistics around one command cost

@@ -355,7 +355,8 @@ class Lists:
     def list(self: Any, request: Request) -> HttpResponseBase:
         page = Page.of(request.GET, size=self.page_size, maximum=self.page_size_max)
         asked = self.asked()
-        stamp = reading.stamp_of(self.tallied) if self.tallied else ""
+        # a filter that computes may look at the clock, so only those that compare columns are trusted to stay as they are
+        stamp = reading.stamp_of(self.tallied) if self.tallied and asked.conditions is not None else ""
         subject = revalidation.subject_of(request, self.scope)
         tags = revalidation.wanted(request) if stamp else []
         current = revalidation.is_current(tags, subject, stamp, self.now)
@@ -388,14 +389,14 @@ class Lists:
 
     def conditions(self: Any) -> Sequence[Condition] | None:
         """What narrows the list; None when one of the filters is no part of a statement, or the view has rows of its own."""
-        narrowed = self.queryset_conditions()
+        narrowed: Sequence[Condition] | None = self.queryset_conditions()
         if narrowed is not None and self.filterset_class is not None:
             filters = self.filterset_class.conditions(self.request.GET, self.queryset)
             narrowed = None if filters is None else [*narrowed, *filters]
         if narrowed is not None and self.has_plain_namespace:
             namespace = self.param("namespace")
             if namespace is not None:
-                narrowed.append(equals("namespace", namespace))
+                narrowed = [*narrowed, equals("namespace", namespace)]
         return narrowed
 
     def narrow(self: Any, rows: QuerySet[Any]) -> QuerySet[Any]:

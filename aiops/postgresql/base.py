@@ -44,7 +44,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if name is None:
             return self.connection.cursor()
         held = self.connection.autocommit
-        return base.ServerSideCursor(self.connection, name=name, scrollable=False, withhold=held)
+        cursor: Any = base.ServerSideCursor
+        return cursor(self.connection, name=name, scrollable=False, withhold=held)
 
     def is_usable(self) -> bool:
         """Ask the server only when there is something to hear: one that went away has said so, or closed the socket."""
@@ -60,4 +61,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return self.cursor()
         self.close_if_health_check_failed()
         with self.wrap_database_errors:
-            return self._prepare_cursor(PreparedCursor(self.connection))
+            return self._prepare_cursor(PreparedCursor(self.connection))  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ class Source:
 
     @property
     def table(self) -> str:
-        return apps.get_model(self.model)._meta.db_table
+        return str(apps.get_model(self.model)._meta.db_table)
 
 
 sources: dict[str, Source] = {}

@@ -191,6 +191,7 @@ class PostMortemViewSet(Lists, Reads, ResourceViewSet):
     filterset_class = PostMortemFilter
     ordering = ("-created_at", CodePoint("name"))
     columns = ITEM_COLUMNS
+    tallied = ("incidents.PostMortem", "incidents.Incident")
     scope_cluster = "incident__cluster_name"
 
     def render_items(self, rows: Iterable[Any]) -> list[Rendered]:
@@ -228,4 +229,6 @@ class InsightViewSet(Lists, Reads, ResourceViewSet):
     filterset_class = InsightFilter
     ordering = ("-generated_at", CodePoint("name"))
     columns = INSIGHT_COLUMNS
+    raw = ("recommendations",)
+    tallied = ("incidents.AIInsight", "incidents.Incident")
     scope_cluster = "incident__cluster_name"

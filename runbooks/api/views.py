@@ -171,6 +171,7 @@ class RemediationViewSet(Lists, Reads, ResourceViewSet):
     document = PlanDocument
     item = PlanItem
     filterset_class = RemediationFilter
+    tallied = ("runbooks.RemediationPlan", "runbooks.PlanStep", "incidents.Incident")
     ordering = ("-created_at", "name")
     scope_cluster = "incident__cluster_name"
 
@@ -207,6 +208,7 @@ class ApprovalViewSet(Lists, Reads, ResourceViewSet):
     item = ApprovalItem
     list_kind = "ApprovalList"
     filterset_class = ApprovalFilter
+    tallied = ("runbooks.ApprovalRequest", "incidents.Incident")
     ordering = ("-created_at", "name")
     scope_cluster = "incident__cluster_name"
     columns = (

@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from aiops.api.exceptions import error_document
-from aiops.api.filters import FilterSet
+from aiops.api.filters import Condition, FilterSet
 from aiops.api.operations import Variant, operation
+from aiops.api.selection import within
 from aiops.api.views import ApiView, Lists, ResourceViewSet
 from aiops.audit import exports
 from aiops.audit.api.filters import AuditFilter
@@ -31,6 +32,7 @@ class AuditViewSet(Lists, ResourceViewSet):
     list_kind = "AuditLogList"
     item = AuditItem
     filterset_class: ClassVar[type[FilterSet] | None] = AuditFilter
+    tallied = ("audit.AuditEvent",)
     ordering = ("-at", "-id")
     page_size = 50
     page_size_max = 200
@@ -39,6 +41,12 @@ class AuditViewSet(Lists, ResourceViewSet):
         namespaces = namespaces_of(self.scope)
         rows: QuerySet[AuditEvent] = self.queryset.all()
         return rows if namespaces is None else rows.filter(namespace__in=namespaces)
+
+    def queryset_conditions(self) -> list[Condition] | None:
+        namespaces = namespaces_of(self.scope)
+        if namespaces is None:
+            return []
+        return [within("namespace", namespaces)] if namespaces else None
 
 
 class ExportView(ApiView):

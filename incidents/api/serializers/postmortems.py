@@ -1,5 +1,7 @@
+
 """Postmortems (api.md §7). The stored report holds what is no column; it is already in the contract's words."""
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,6 +68,14 @@ class PostMortemItem(Shape):
     resourceRef = Method()
     reviewedAt = TimeField(allow_null=True)
     creationTimestamp = TimeField(source="created_at")
+
+    @classmethod
+    def changes_at(cls, row: Row, now: datetime) -> datetime | None:
+        """The duration of an open incident grows by the second."""
+        if read(row, "resolved_at") is not None:
+            return None
+        start: datetime = read(row, "detected_at")
+        return start + timedelta(seconds=math.floor((now - start).total_seconds()) + 1)
 
     @extend_schema_field(DurationField())
     def get_duration(self, row: Row) -> str:

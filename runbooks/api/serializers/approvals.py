@@ -68,6 +68,12 @@ class ApprovalItem(Shape):
     labels = MapField()
     creationTimestamp = TimeField(source="created_at")
 
+    @classmethod
+    def changes_at(cls, row: Row, now: datetime) -> datetime | None:
+        """A pending request expires."""
+        expires_at: datetime = row["expires_at"]
+        return expires_at if row["state"] == ApprovalState.PENDING and now < expires_at else None
+
     @extend_schema_field(EnumField(StatusWord))
     def get_status(self, row: Row) -> str:
         return self.get_state(row).lower()

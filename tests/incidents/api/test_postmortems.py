@@ -55,12 +55,12 @@ class TestPostMortems:
         assert document["report"]["timeline"] == []
         assert document["report"]["rootCause"] is None
 
-    def test_costs_two_queries_whatever_the_size(self, viewer: Api, django_assert_num_queries: Any) -> None:
+    def test_costs_three_queries_whatever_the_size(self, viewer: Api, django_assert_num_queries: Any) -> None:
         viewer.get("/postmortems")
         for _ in range(5):
             make_postmortem()
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             viewer.get("/postmortems")
 
     @pytest.mark.parametrize("action", ACTIONS)

@@ -62,16 +62,15 @@ class TestLists:
     def test_are_read_again_when_an_age_grows_or_a_snooze_ends(self, viewer: Api) -> None:
         make_incident(detected_at=NOON - timedelta(hours=5), snooze_until=NOON + timedelta(minutes=10))
         make_incident(detected_at=NOON - timedelta(days=3), resolved_at=NOON - timedelta(days=2), state="Resolved")
-        moments = {}
+        tag, statuses = "", []
         for minutes in (1, 9, 11, 59, 61):
             with time_machine.travel(NOON + timedelta(minutes=minutes), tick=False):
-                tag = moments.get("tag", "")
                 answer = again(viewer, "/incidents", tag)
-                moments[minutes] = answer.status_code
+                statuses.append(answer.status_code)
                 if answer.status_code == 200:
-                    moments["tag"] = answer["ETag"]
+                    tag = answer["ETag"]
 
-        assert moments == {1: 200, 9: 304, 11: 200, 59: 304, 61: 200, "tag": moments["tag"]}
+        assert statuses == [200, 304, 200, 304, 200]
 
     def test_differ_by_query_and_scope(self, viewer: Api) -> None:
         make_incident(namespace="shop")

@@ -58,12 +58,12 @@ class TestList:
 
         assert viewer.get(f"{URL}?incident={incident.name}&namespace=bank").json()["metadata"]["totalCount"] == 1
 
-    def test_costs_two_queries(self, viewer: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_costs_three_queries(self, viewer: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         viewer.get(URL)
         for _ in range(4):
             waiting()
 
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             viewer.get(URL)
 
     def test_refuses_an_unknown_status(self, viewer: Client) -> None:
