@@ -8,7 +8,7 @@ seconds, which every browser does by itself, with the id of the last event.
 import random
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 
 from django.conf import settings
@@ -18,14 +18,16 @@ from rest_framework.request import Request
 from aiops import gate
 from aiops.api.operations import operation
 from aiops.api.views import ApiView
+from aiops.apikeys import keyring
+from aiops.apikeys.authentication import sent_key
 from aiops.apikeys.scopes import Scope
 from federation.api import events, feed
 from federation.api.events import Positions
 
 MEDIA_TYPE = "text/event-stream"
 RETRY = 2_000  # milliseconds
-# seconds; then the key is checked again. Not the same for all: they need not come back all at once
-HOLD = 300.0
+HOLD = 300.0  # seconds, more or less: they need not all come back at once
+RECHECK = 30.0  # seconds after which the key is looked up again
 KEEP_ALIVE = 10.0
 
 
@@ -38,8 +40,10 @@ def _slots() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(settings.AIOPS_EVENT_STREAMS)
 
 
-def stream(positions: Positions, scope: Scope) -> Generator[bytes, None, None]:
-    """The frames. Held open only while there is a slot; else it ends with what there is."""
+def stream(
+    positions: Positions, scope: Scope, is_welcome: Callable[[], bool] = lambda: True
+) -> Generator[bytes, None, None]:
+    """The frames. Held open only while there is a slot, else it ends with what there is; and while the listener is welcome."""
     yield b"retry: %d\n: %b\n\n" % (RETRY, events.encode(positions).encode())
     if not _slots().acquire(blocking=False):
         with gate.lent():
@@ -47,18 +51,24 @@ def stream(positions: Positions, scope: Scope) -> Generator[bytes, None, None]:
         yield from frames
         return
     try:
-        yield from _held(positions, scope)
+        yield from _held(positions, scope, is_welcome)
     finally:
         _slots().release()
 
 
-def _held(positions: Positions, scope: Scope) -> Iterator[bytes]:
-    until = time.monotonic() + HOLD * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+def _held(positions: Positions, scope: Scope, is_welcome: Callable[[], bool]) -> Iterator[bytes]:
+    checked = time.monotonic()
+    until = checked + HOLD * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
     with feed.of_process().joined() as place:
         if place is None:
             return
         yield from _missed(positions, place.positions, scope)
-        while time.monotonic() < until:
+        while (now := time.monotonic()) < until:
+            if now - checked >= RECHECK:
+                checked = now
+                with gate.lent():
+                    if not is_welcome():
+                        return
             try:
                 frames = feed.of_process().after(place, scope, timeout=KEEP_ALIVE)
             except feed.Behind:
@@ -89,7 +99,9 @@ class EventsView(ApiView):
         """Changes of incidents, approvals, SLOs and clusters, as server-sent events; `Last-Event-ID` resumes."""
         last = request.META.get("HTTP_LAST_EVENT_ID") or self.param("lastEventId")
         positions = events.decode(last) if last else events.heads()
-        response = EventStream(stream(positions, self.scope), content_type=MEDIA_TYPE)
+        key = sent_key(request)
+        frames = stream(positions, self.scope, lambda: not key or keyring.lookup(key) is not None)
+        response = EventStream(frames, content_type=MEDIA_TYPE)
         response["Cache-Control"] = "no-cache"
         response["X-Accel-Buffering"] = "no"
         return response

@@ -176,6 +176,16 @@ class TestFeed:
         assert [name in frame for name, frame in zip((b"INC-2", b"INC-3"), told[1:], strict=True)] == [True, True]
         assert read._listeners == 0
 
+    def test_a_stream_ends_when_the_key_is_revoked(self, read, monkeypatch):
+        monkeypatch.setattr(listening, "RECHECK", 0.0)
+        monkeypatch.setattr(listening, "KEEP_ALIVE", 0.0)
+        answers = iter([True, False])
+        frames = listening.stream(events.heads(), EVERYTHING, lambda: next(answers))
+
+        told = list(frames)
+
+        assert [frame[:6] for frame in told] == [b"retry:", b": stil"]
+
     def test_a_stream_gives_its_slot_back(self, read, monkeypatch):
         slots = threading.BoundedSemaphore(1)
         monkeypatch.setattr(listening, "_slots", lambda: slots)

@@ -14,7 +14,7 @@ from runbooks.actions.base import understood
 from runbooks.models import AutomationSwitch, PlanStep, RemediationPlan
 from runbooks.services import execution, leases, preflight
 from tests.conftest import NOON
-from tests.factories import STEP, make_anomaly, make_plan
+from tests.factories import STEP, make_anomaly, make_cluster, make_plan
 from tests.runbooks.services import stage
 from tests.runbooks.services.stage import Driver, analyzed_incident, cluster_row, runbook
 from tests.runbooks.simulated import deployment, image_of, is_crashing, settled
@@ -467,6 +467,23 @@ class TestConcurrency:
         driver.until("Verifying")
 
         assert waited == ("Executing", True)
+
+    def test_a_plan_ends_when_the_same_one_failed_in_another_prod_cluster(self, simulated, row):
+        Cluster.objects.update(environment="prod")
+        runbook("RestartDeployment")
+        driver = planned(row)
+        driver.until("Executing")
+        same = {"actions_digest": driver.plan.actions_digest, "target_name": driver.plan.target_name}
+        other = make_cluster(environment="prod")
+        times = {"started_at": NOON, "completed_at": NOON}
+        make_plan(cluster=other, state="RolledBack", verification={"slot": True}, **same, **times)
+        simulated.clear_requests()
+
+        driver.until("Failed")
+
+        assert "the same plan failed in another prod cluster" in driver.plan.result
+        assert driver.plan.incident.state == "Escalated"
+        assert not [method for method, _, _ in simulated.requests if method == "PATCH"]
 
 
 class TestStrangeAnswers:
