@@ -299,7 +299,7 @@ class _Entry:
         self.add(
             self.scribe.incidents, id=self.pk, **self._resource(self.name, story.detected, story.latest, self._annotations()),
             cluster_id=self.cluster_pk, cluster_name=self.cluster, correlation_key=story.workload.key,
-            correlation_id=f"corr-{int(self.pk):06x}", state=story.state, severity=story.severity,
+            correlation_id=f"corr-{self.name[4:].lower()}", state=story.state, severity=story.severity,
             risk_score=str(story.risk), signal_type=symptom.signal, source="watcher", detection_source=WATCHER,
             description=symptom.description, resource_kind=story.workload.kind, resource_name=story.workload.name,
             started_at=self.at(story.event), detected_at=self.at(story.detected), escalated_at=self.at(story.escalated),

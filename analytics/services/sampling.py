@@ -65,11 +65,14 @@ def sample(*, cluster: Cluster, at: datetime) -> int:
     found: dict[Resource, Sample] = {}
     try:
         client = federation.connect(cluster)
-        found |= workloads(client)
-        found |= node_pools(client)
-        found |= _claims(client, cluster, at)
     except ClientError as error:
         logger.warning("usage_unknown", cluster=cluster.name, error=str(error)[:200])
+        return 0
+    for look in (workloads, node_pools, lambda client: _claims(client, cluster, at)):
+        try:
+            found |= look(client)
+        except ClientError as error:  # who may not list pods may list nodes
+            logger.warning("usage_unknown", cluster=cluster.name, error=str(error)[:200])
     store(cluster=cluster.name, samples=found, at=at)
     return len(found)
 

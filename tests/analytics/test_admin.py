@@ -2,13 +2,19 @@ import json
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from aiops.audit.models import AuditEvent
+from aiops.llm.models import LLMCall
 from aiops.notifications.models import Notification
 from analytics.models import ReportSchedule
+from analytics.services import rollups, sampling
+from tests.aiops.audit.makers import make_event
 from tests.aiops.notifications.makers import make_channel
+from tests.conftest import NOON
+from tests.factories import make_approval, make_incident, make_plan, make_postmortem
 
 pytestmark = pytest.mark.django_db
 PATH = "/console/analytics/reportschedule/"
@@ -80,3 +86,31 @@ class TestReportSchedules:
 
         assert client.get(PATH).status_code == 200
         assert client.post(f"{PATH}add/", posted()).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "incidentrollup", "workloadrollup", "planrollup", "approvalrollup", "postmortemrollup", "auditrollup", "llmrollup",
+        "outdatedhour", "usage",
+    ],
+)  # fmt: skip
+def test_what_was_counted_is_shown_and_not_edited(console: Client, page: str) -> None:
+    plan = make_plan(state="Completed")
+    make_approval(plan=plan)
+    make_postmortem(incident=plan.incident)
+    make_event()
+    LLMCall.objects.create(
+        at=NOON, purpose="analysis", subject="INC-1", provider="openai", model="m", outcome="accepted"
+    )
+    rollups.refresh(limit=100)
+    make_incident()
+    sampling.store(cluster="east", samples={("shop", "Deployment", "api"): sampling.Sample(cpu=1)}, at=NOON)
+
+    listed = console.get(f"/console/analytics/{page}/")
+    row = apps.get_model("analytics", page).objects.first()
+    one = console.get(f"/console/analytics/{page}/{row.pk}/change/")
+
+    assert (listed.status_code, one.status_code) == (200, 200)
+    assert console.get(f"/console/analytics/{page}/add/").status_code == 403
+    assert console.post(f"/console/analytics/{page}/{row.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -54,3 +54,43 @@ def test_what_is_flat_is_never_full() -> None:
 )
 def test_says_where_it_goes(slopes: list[float], word: str) -> None:
     assert direction(slopes) == word
+
+
+def test_the_interval_holds_the_true_slope_and_the_dates() -> None:
+    """Sen's interval by hand: of the 45 slopes between 10 points the 12th and the 34th in order."""
+    values = [50.0, 52.5, 53.0, 57.0, 57.5, 60.5, 61.0, 65.0, 66.0, 67.5]
+    points = tuple((float(day), value) for day, value in enumerate(values))
+    slopes = sorted(
+        (values[later] - values[earlier]) / (later - earlier)
+        for earlier in range(10)
+        for later in range(earlier + 1, 10)
+    )
+
+    found = fit(points)
+
+    assert found is not None
+    assert found.slope == slopes[22]
+    assert (found.low, found.high) == (slopes[12], slopes[34])
+    end = exhaustion(found)
+    assert end.earliest is not None
+    assert end.days is not None
+    assert end.latest is not None
+    assert end.earliest < end.days < end.latest
+    assert end.days == pytest.approx((100 - found.level) / found.slope)
+
+
+def test_the_back_test_tells_how_wrong_an_earlier_forecast_was() -> None:
+    """Fifteen days of growth, then five of none: a line through the first fifteen would have been 1 to 5 points too high."""
+    points = tuple((float(day), 50.0 + min(day, 14)) for day in range(20))
+
+    found = fit(points)
+
+    assert found is not None
+    assert found.error == pytest.approx((1 + 2 + 3 + 4 + 5) / 5)
+
+
+def test_too_short_a_series_is_not_tested() -> None:
+    found = fit(line(1, 3))
+
+    assert found is not None
+    assert found.error is None

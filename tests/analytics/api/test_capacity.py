@@ -49,6 +49,21 @@ class TestCapacity:
         assert item["CurrentUsage"]["CPUMillicores"] is None
         assert (item["IsBottleneck"], item["Urgency"]) == (True, "stable")
 
+    def test_recommends_room_above_the_largest_sample(self, viewer: Api) -> None:
+        mib = 2**20
+        for days_ago in range(7):
+            used = (800 - 20 * days_ago) * mib
+            make_day(days_ago, memory_sum=used, memory_max=850 * mib, memory_limit=1_000 * mib)
+
+        item = viewer.get("/analytics/capacity").json()["items"][0]
+
+        assert (item["Urgency"], item["Forecast"]["DaysUntilMemoryExhaustion"]) == ("plan", 9)
+        assert item["Recommendation"] == (
+            "Memory reaches its limit in about 10 days; plan more capacity (to about 1020Mi)"
+        )
+        assert item["Quality"] == {"Samples": 7, "CPUBacktestError": 0.0, "MemoryBacktestError": 0.0}
+        assert item["Forecast"]["MemoryExhaustionEarliest"] == item["Forecast"]["MemoryExhaustionLatest"]
+
     def test_narrows_to_a_namespace(self, viewer: Api) -> None:
         make_day(0)
 
