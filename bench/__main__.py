@@ -19,7 +19,7 @@ SIZED = ("api", "reads", "writers", "alerts", "mixed", "growth")
 FRESH = ("storm", "pipeline")
 OWN = ("detect", "journeys", "slos", "analytics", "federation", "events")  # they make their own, small installations
 ALL = ("api", "reads", "writers", "alerts", "storm", "pipeline", "mixed", "growth", *OWN)
-SMOKE = ("api", "reads", "storm")
+SMOKE = ("api", "reads")
 
 
 def commands(options: argparse.Namespace) -> dict[str, list[str]]:
@@ -32,7 +32,6 @@ def commands(options: argparse.Namespace) -> dict[str, list[str]]:
     if options.smoke:
         for name in SIZED:
             arguments[name] += ["--seconds", "1", "--rounds", "1"]
-        arguments["storm"] += ["--alerts", "500", "--workloads", "25"]
     names = options.only or (SMOKE if options.smoke else ALL)
     return {name: arguments[name] for name in names}
 
