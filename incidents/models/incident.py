@@ -82,6 +82,15 @@ class Incident(Resource):
             models.Index(fields=["severity", "-detected_at", "name"], name="incident_by_severity"),
             models.Index(fields=["signal_type", "-detected_at", "name"], name="incident_by_signal"),
             models.Index(fields=["cluster_name", "-detected_at", "name"], name="incident_by_cluster"),
+            # the three that dashboards combine: without it a rare state in a busy namespace walks through the namespace
+            models.Index(
+                fields=["namespace", "state", "severity", "-detected_at", "name"], name="incident_by_all_three"
+            ),
+            models.Index(
+                fields=["assigned_to", "-detected_at", "name"],
+                condition=~Q(assigned_to=""),
+                name="incident_by_assignee",
+            ),
             models.Index(fields=["resource_name", "-detected_at"], name="incident_by_resource"),
             models.Index(fields=["correlation_key", "-resolved_at"], name="incident_recurrence"),
             models.Index(fields=["correlation_id"], name="incident_by_correlation_id"),
