@@ -6,6 +6,7 @@ from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
 from analytics.models import ReportKind
 from analytics.periods import DAY, date_of, moment_of
 from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
+from analytics.services.figures.costs import costs
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from analytics.services.reports.base import SHOWN, TOP, days, duration, filters, mean, nearest_rank, percent
@@ -21,7 +22,7 @@ def build(question: Question) -> Report:
     reader = Reader(INCIDENTS, question.span, question.where)
     sums = reader.total(*INCIDENTS.measures)
     daily = _daily(reader)
-    top = _top(question)
+    top, bill = _top(question), costs(question)
     return Report(
         kind=ReportKind.INCIDENTS,
         title="Incidents",
@@ -29,12 +30,13 @@ def build(question: Question) -> Report:
         until=question.until,
         generated_at=question.at,
         filters=filters(question),
-        figures=_figures(reader, sums),
-        tables=[_per_day(daily), _by_severity(reader), top, _remediations(question), _open(question)],
+        figures=[*_figures(reader, sums), *_bill(bill)],
+        tables=[_per_day(daily), _by_severity(reader), top, _remediations(question), _costs(bill), _open(question)],
         charts=_charts(question, daily, top),
         notes=[
             "Incidents count in the period in which they were detected.",
             "Times to detect and to resolve leave chaos experiments out; they count from the first signal.",
+            "Costs: minutes of an outage and hours of work at the configured rates, and calls of language models.",
             "Median and 95th percentile of the time to resolve are at most 0.8 % off.",
         ],
     )
@@ -147,6 +149,37 @@ def _remediations(question: Question) -> Table:
         Column("duration", "Mean duration", Unit.SECONDS),
     ]
     return Table("remediations", "Remediations", columns, rows)
+
+
+def _bill(bill: dict[str, Any]) -> list[Figure]:
+    currency, samples = bill["currency"], bill["incidents"]
+    return [
+        Figure("cost", f"Cost ({currency})", round(bill["total"], 2), Unit.NUMBER, samples),
+        Figure("costOfDowntime", f"of this downtime ({currency})", round(bill["downtime"], 2), Unit.NUMBER, samples),
+        Figure(
+            "costOfWork",
+            f"of this work ({currency})",
+            round(bill["engineers"], 2),
+            Unit.NUMBER,
+            bill["engineerSamples"],
+        ),
+        Figure("costOfModels", f"of this language models ({currency})", bill["llm"], Unit.NUMBER, bill["llmCalls"]),
+    ]
+
+
+def _costs(bill: dict[str, Any]) -> Table:
+    names = ("namespace", "incidents", "downtimeMinutes", "downtime", "engineers", "llm", "total")
+    rows: list[Row] = [tuple(one[name] for name in names) for one in bill["byNamespace"]]
+    columns = [
+        Column("namespace", "Namespace"),
+        Column("incidents", "Incidents", Unit.COUNT),
+        Column("downtimeMinutes", "Minutes down", Unit.NUMBER),
+        Column("downtime", "Downtime", Unit.NUMBER),
+        Column("engineers", "Work", Unit.NUMBER),
+        Column("llm", "Language models", Unit.NUMBER),
+        Column("total", f"Total ({bill['currency']})", Unit.NUMBER),
+    ]
+    return Table("costs", "Costs by namespace, the dearest first", columns, rows)
 
 
 def _open(question: Question) -> Table:

@@ -134,6 +134,18 @@ class TestCosts:
             viewer.get("/analytics/costs")
 
 
+def test_the_report_of_incidents_has_the_costs(viewer: Api) -> None:
+    resolved(after=9, hours=1, namespace="media")
+    resolved(after=9, hours=2, namespace="shop", severity="critical")
+
+    found = viewer.get("/reports/incidents").json()["report"]
+
+    figures = {one["name"]: one["value"] for one in found["figures"]}
+    [table] = [one for one in found["tables"] if one["name"] == "costs"]
+    assert (figures["cost"], figures["costOfDowntime"], figures["costOfModels"]) == (120.0, 120.0, 0.0)
+    assert [(row["namespace"], row["total"]) for row in table["rows"]] == [("shop", 100.0), ("media", 20.0)]
+
+
 class TestCostOfAnIncident:
     def test_is_the_bill_so_far(self, viewer: Api) -> None:
         incident = past(minutes=4, severity="critical", namespace="shop", state="Escalated")
