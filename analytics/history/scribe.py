@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from aiops.api.formats import format_time
+from aiops.audit.records import AuditSubject
 from aiops.llm import prices
 from aiops.llm.models import LLMCall
+from analytics.history.ledger import Act, Ledger
 from analytics.history.stories import Ask, Attempt, Story
 from analytics.history.tables import Clock, Table, Value, as_json, uid
 from analytics.history.world import CLUSTERS, TEAMS
@@ -28,6 +30,10 @@ MODEL = "demo-analyst"  # wrote every eighth analysis
 PRICE = prices.price_of(provider="openai", model=MODEL, on=prices.EVER)
 PLAN_TEXT = {
     P.COMPLETED: "Healthy again", P.FAILED: "Not healthy after the last step", P.ROLLED_BACK: "Not healthy, rolled back",
+}  # fmt: skip
+ACKNOWLEDGED, RESOLVED = ("incident.acknowledge", ""), ("incident.resolve", "issue_resolved")
+VERDICTS = {
+    A.APPROVED: ("approval.approve", "approval_granted"), A.REJECTED: ("approval.reject", "approval_rejected"),
 }  # fmt: skip
 STEP_STATE = {
     P.COMPLETED: StepState.COMPLETED, P.FAILED: StepState.FAILED, P.ROLLED_BACK: StepState.COMPLETED,
@@ -51,16 +57,23 @@ class Numbers:
 
 @dataclass(slots=True)
 class Page:
-    """Rows by table, as lines of PostgreSQL's COPY text format."""
+    """Rows by table, as lines of PostgreSQL's COPY text format, and what the audit log has to tell."""
 
     lines: dict[Table, list[str]] = field(default_factory=lambda: defaultdict(list))
+    acts: list[Act] = field(default_factory=list)
 
 
 class Scribe:
     def __init__(
-        self, *, numbers: Numbers, clusters: Mapping[str, int], runbooks: Mapping[str, int], seed: int
+        self,
+        *,
+        numbers: Numbers,
+        clusters: Mapping[str, int],
+        runbooks: Mapping[str, int],
+        ledger: Ledger,
+        seed: int,
     ) -> None:
-        self.numbers, self.clusters, self.runbooks = numbers, clusters, runbooks
+        self.numbers, self.clusters, self.runbooks, self.ledger = numbers, clusters, runbooks, ledger
         self.random = Random(seed)  # noqa: S311 - an invented past, not a secret
         self.clock = Clock()
         self.incidents = Table(Incident, with_id=True)
@@ -71,13 +84,14 @@ class Scribe:
         self.calls = Table(LLMCall)
         self.tables = (
             self.incidents, self.plans, self.approvals, self.events, self.anomalies, self.insights, self.steps, self.words,
-            self.postmortems, self.calls,
+            self.postmortems, self.calls, ledger.table,
         )  # fmt: skip
 
     def write(self, stories: Iterable[Story]) -> Page:
         page = Page()
         for story in stories:
             _Entry(self, page, story).write()
+        page.lines[self.ledger.table] = self.ledger.lines(page.acts)
         return page
 
     def day(self, seconds: int) -> str:
@@ -108,12 +122,18 @@ class _Entry:
             severity="", details=details,
         )  # fmt: skip
 
+    def act(self, at: int, what: tuple[str, str], user: str, subject: tuple[AuditSubject, str], **details: str) -> None:
+        """`what`: action and type of event."""
+        namespace = self.story.workload.namespace
+        self.page.acts.append(Act(at, *what, user, *subject, namespace, self.name, details))
+
     def write(self) -> None:
         story = self.story
         self.event(story.detected, Type.DETECTION, WATCHER, story.symptom.description)
         self._anomalies()
         if story.acknowledged:
             self.event(story.acknowledged, Type.ACKNOWLEDGEMENT, "api", f"Acknowledged by {story.acknowledged_by}")
+            self.act(story.acknowledged, ACKNOWLEDGED, story.acknowledged_by, (AuditSubject.INCIDENT, self.name))
         if story.analyzed:
             self._insight()
         for number, attempt in enumerate(story.attempts, start=1):
@@ -132,6 +152,9 @@ class _Entry:
         if story.state == S.RESOLVED:
             who = "api" if story.by else ENGINE
             self.event(story.resolved, Type.RESOLUTION, who, self._resolution())
+            if story.by:
+                subject = (AuditSubject.INCIDENT, self.name)
+                self.act(story.resolved, RESOLVED, story.by, subject, resolution=BY_HAND)
 
     def _resolution(self) -> str:
         story = self.story
@@ -260,6 +283,8 @@ class _Entry:
             self.add(
                 self.scribe.words, approval_id=pk, approver=ask.by, decision=ask.state.lower(), at=self.at(ask.decided)
             )
+            subject = (AuditSubject.APPROVAL, name)
+            self.act(ask.decided, VERDICTS[A(ask.state)], ask.by, subject, runbook=symptom.runbook)
 
     def _postmortem(self) -> None:
         story, symptom = self.story, self.story.symptom

@@ -12,12 +12,14 @@ from typing import Any
 
 from django.db import DatabaseError, connection, models, transaction
 
+from aiops.audit.models import AuditChain
 from aiops.encryption import encrypt
 from aiops.sequences.models import DailySequence
 from aiops.tallies import triggers
 from aiops.tallies.services import fold
 from analytics import bulk
 from analytics.history import objectives, usage
+from analytics.history.ledger import CHAIN, Ledger
 from analytics.history.scribe import Numbers, Page, Scribe
 from analytics.history.stories import Story, Storyteller
 from analytics.history.world import CLUSTERS, FREE_RUNBOOK, RUNBOOK_CATEGORY, SYMPTOMS
@@ -62,7 +64,14 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
     )
     with transaction.atomic():
         around_triggers = _without_triggers()
-        scribe = Scribe(numbers=_numbers(order), clusters=_clusters(order), runbooks=_runbooks(order), seed=order.seed)
+        ledger = _ledger(order)
+        scribe = Scribe(
+            numbers=_numbers(order),
+            clusters=_clusters(order),
+            runbooks=_runbooks(order),
+            ledger=ledger,
+            seed=order.seed,
+        )
         used: dict[str, Counter[str]] = defaultdict(Counter)
         counts: Counter[str] = Counter()
         for chunk, page in _written(teller.tell(), scribe):
@@ -70,6 +79,7 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
             counts += _insert(page, scribe)
             tell(f"{counts[Incident._meta.db_table]:,} incidents")
         _remember_numbers(scribe.numbers)
+        ledger.chain.save()
         _note_use(used, order.until)
         counts += _objectives(order)
         counts += _usage(order)
@@ -229,6 +239,12 @@ def _parts(rows: Iterator[Usage]) -> Iterator[list[Usage]]:
 
 
 # --- names and keys --------------------------------------------------------------------------------------------------------
+
+
+def _ledger(order: Order) -> Ledger:
+    AuditChain.objects.get_or_create(number=CHAIN)
+    chain = AuditChain.objects.select_for_update().get(number=CHAIN)
+    return Ledger(chain, Random(f"ledger {order.seed}"))  # noqa: S311 - an invented past, not a secret
 
 
 def _numbers(order: Order) -> Numbers:

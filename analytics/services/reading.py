@@ -263,14 +263,15 @@ def _rows(shape: Shape) -> QuerySet[Any]:
     for name, count in shape.names:
         rows = rows.filter(**{f"d_{name}__in": [Slot(f"{name}{position}") for position in range(count)]})
     keys = [f"d_{name}" for name in by]
+    counted: dict[str, Aggregate] = {f"s_{name}": _summed(family, name) for name in shape.measures}
     if shape.timing:
         timing = family.timings[shape.timing]
         rows = rows.filter(timing.among).annotate(seconds=timing.seconds)
-        return rows.values(*keys, "seconds").annotate(Count("pk"))
-    summed = {f"s_{name}": _summed(family, name) for name in shape.measures}
-    if not keys:
-        return rows.annotate(d_all=Value(0)).values("d_all").annotate(**summed)
-    return rows.values(*keys).annotate(**summed)
+        keys, counted = [*keys, "seconds"], {"rows": Count("pk")}
+    elif not keys:
+        rows, keys = rows.annotate(d_all=Value(0)), ["d_all"]
+    found: QuerySet[Any] = rows.values(*keys).annotate(**counted)
+    return found
 
 
 def _within(family: Family, spans: int) -> QuerySet[Any]:

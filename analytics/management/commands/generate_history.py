@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--incidents", type=int, required=True, metavar="N")
-        parser.add_argument("--days", type=int, required=True, metavar="D", help="the past days they are spread over")
+        parser.add_argument("--days", type=int, default=90, metavar="D", help="the past days they are spread over")
         parser.add_argument("--seed", type=int, default=1, metavar="S")
         parser.add_argument("--until", metavar="TIME", help="where the past ends (default: the last full hour)")
 
