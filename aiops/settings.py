@@ -257,6 +257,7 @@ CELERY_TASK_ROUTES = {
     "slos.tasks.evaluate_due": {"queue": "slos"},
     "aiops.audit.tasks.write_export": {"queue": "reports"},
     "aiops.audit.tasks.verify_audit": {"queue": "reports"},
+    "aiops.audit.tasks.forget": {"queue": "reports"},
     "analytics.tasks.send_report": {"queue": "reports"},
     "analytics.tasks.refresh_rollups": {"queue": "reports"},
     "analytics.tasks.sample_cluster": {"queue": "poll"},
@@ -293,6 +294,9 @@ CELERY_BEAT_SCHEDULE = {
     "refresh-rollups": _every("analytics.tasks.refresh_rollups", 30.0),
     "sweep-reports": _every("analytics.tasks.sweep_reports", 30.0),
     "verify-audit": _every("aiops.audit.tasks.verify_audit", 3600.0),
+    "forget-audit-records": _every("aiops.audit.tasks.forget", 3600.0),
+    "forget-llm-calls": _every("aiops.llm.tasks.forget", 3600.0),
+    "forget-notifications": _every("aiops.notifications.tasks.forget", 3600.0),
     "forget-attachments": _every("aiops.notifications.tasks.forget_attachments", 3600.0),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
 }
@@ -393,6 +397,12 @@ LOG_LEVEL = env_str("AIOPS_LOG_LEVEL", "INFO").upper()
 LOG_JSON = env_bool("AIOPS_LOG_JSON", not EMBEDDED)
 LOGGING_CONFIG = "aiops.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "json": LOG_JSON}
+
+# --- retention: days that rows are kept; 0: for ever ----------------------------------------------------------------------
+
+AIOPS_AUDIT_RETENTION_DAYS = env_int("AIOPS_AUDIT_RETENTION_DAYS", 0)
+AIOPS_NOTIFICATION_RETENTION_DAYS = env_int("AIOPS_NOTIFICATION_RETENTION_DAYS", 400)  # of messages that are done with
+AIOPS_LLM_RETENTION_DAYS = env_int("AIOPS_LLM_RETENTION_DAYS", 400)  # calls of language models
 
 # how long an Idempotency-Key is remembered (CON-4)
 IDEMPOTENCY_RETENTION = timedelta(hours=24)

@@ -19,6 +19,9 @@ class AuditChain(models.Model):
     number = models.PositiveSmallIntegerField(primary_key=True)
     length = models.PositiveBigIntegerField(default=0)
     head = models.CharField(max_length=64, blank=True)
+    # records up to this position were forgotten; the hash of the last one of them
+    truncated = models.PositiveBigIntegerField(default=0)
+    anchor = models.CharField(max_length=64, blank=True)
 
     def __str__(self) -> str:
         return f"chain {self.number} ({self.length} records)"

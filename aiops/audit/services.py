@@ -29,6 +29,7 @@ from aiops.statements import fetch
 log = structlog.get_logger(__name__)
 
 CHAINS = 16
+TRUNCATE = "audit.truncate"  # the record that says up to where chains were forgotten (aiops.audit.retention)
 BATCH = 2_000
 
 
@@ -147,8 +148,10 @@ def verify() -> Iterator[str]:
     """Yields one sentence per broken place, the first one of each chain; nothing when all chains hold."""
     heads = {chain.number: chain for chain in AuditChain.objects.all()}
     known = set(AuditEvent.objects.order_by().values_list("chain", flat=True).distinct())
+    newest = AuditEvent.objects.filter(action=TRUNCATE).order_by("-at", "-id").first()
+    anchors = newest.details["chains"] if newest else {}
     for number in sorted(known | set(heads)):
-        broken = _verify_chain(number, heads.get(number))
+        broken = _verify_chain(number, heads.get(number), anchors.get(str(number)))
         if broken:
             yield broken
 
@@ -166,11 +169,14 @@ def judge(*, at: datetime) -> AuditVerdict:
     return verdict
 
 
-def _verify_chain(number: int, head: AuditChain | None) -> str:
+def _verify_chain(number: int, head: AuditChain | None, anchor: list[Any] | None) -> str:
     if head is None:
         return f"chain {number} has records but no head"
-    previous, position = "", 0
-    for event in AuditEvent.objects.filter(chain=number).order_by("position").iterator(chunk_size=BATCH):
+    if head.truncated and anchor != [head.truncated, head.anchor]:
+        return f"chain {number} begins after {head.truncated}, and no record says so"
+    previous, position = head.anchor, head.truncated
+    rows = AuditEvent.objects.filter(chain=number, position__gt=position).order_by("position")
+    for event in rows.iterator(chunk_size=BATCH):
         if event.position != position + 1:
             return f"chain {number}: record {position + 1} is missing (found {event.id} at {event.position})"
         if event.checksum != checksum(event):

@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from aiops.audit import exports, services
+from aiops.audit import exports, retention, services
 from aiops.audit.models import AuditExport
 
 
@@ -22,3 +22,9 @@ def sweep_exports() -> None:
 def verify_audit() -> None:
     """Walk along all chains, so that reports can say whether the log holds."""
     services.judge(at=timezone.now())
+
+
+@shared_task
+def forget() -> None:
+    """Remove records that need not be kept any longer."""
+    retention.forget(at=timezone.now())

@@ -6,7 +6,7 @@ says what is wrong with it, and the model gets one chance to repair that. Withou
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TypeVar
 
@@ -131,3 +131,12 @@ def _repair(prompt: Prompt, answer: str, problem: str) -> Prompt:
         "Answer again, with the JSON object only."
     )
     return Prompt(prompt.system, redact(again))
+
+
+def forget(*, at: datetime, limit: int = 20_000) -> int:
+    """Delete the oldest calls past `AIOPS_LLM_RETENTION_DAYS`, at most `limit`; returns how many."""
+    days = settings.AIOPS_LLM_RETENTION_DAYS
+    if not days:
+        return 0
+    old = LLMCall.objects.filter(at__lt=at - timedelta(days=days)).order_by("at").values_list("pk", flat=True)
+    return LLMCall.objects.filter(pk__in=list(old[:limit])).delete()[0]

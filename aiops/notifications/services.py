@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Max
 
@@ -189,6 +190,16 @@ def release(incident_name: str) -> int:
 def forget_attachments(*, at: datetime) -> None:
     """Delete old files; the log of what was sent stays."""
     Attachment.objects.filter(created_at__lt=at - ATTACHMENTS_KEPT).delete()
+
+
+def forget(*, at: datetime, limit: int = 20_000) -> int:
+    """Delete the oldest messages that are done with, at most `limit`; returns how many."""
+    days = settings.AIOPS_NOTIFICATION_RETENTION_DAYS
+    if not days:
+        return 0
+    old = Notification.objects.filter(created_at__lt=at - timedelta(days=days)).exclude(state=State.PENDING)
+    names = list(old.order_by("created_at").values_list("pk", flat=True)[:limit])
+    return Notification.objects.filter(pk__in=names).delete()[0]
 
 
 @transaction.atomic

@@ -22,3 +22,9 @@ def deliver(*, key: str) -> None:
 @shared_task
 def forget_attachments() -> None:
     services.forget_attachments(at=timezone.now())
+
+
+@shared_task
+def forget() -> None:
+    """Delete messages that need not be kept any longer."""
+    services.forget(at=timezone.now())

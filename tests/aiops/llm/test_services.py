@@ -175,3 +175,21 @@ class TestAsk:
             assert ask() is None
 
         assert server.received == []
+
+
+class TestForget:
+    def test_deletes_old_calls(self, settings):
+        settings.AIOPS_LLM_RETENTION_DAYS = 400
+        for days in (401, 399):
+            LLMCall.objects.create(
+                at=NOON - timedelta(days=days),
+                purpose="analysis",
+                subject=str(days),
+                provider="p",
+                model="m",
+                outcome="accepted",
+            )
+
+        assert services.forget(at=NOON) == 1
+
+        assert LLMCall.objects.get().subject == "399"

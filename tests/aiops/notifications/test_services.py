@@ -196,3 +196,27 @@ class TestForgetAttachments:
         services.forget_attachments(at=NOON + timedelta(days=31))
         notification.refresh_from_db()
         assert notification.attachment is None and not Attachment.objects.exists()
+
+
+class TestForget:
+    def test_deletes_old_messages_that_are_done_with(self, settings):
+        settings.AIOPS_NOTIFICATION_RETENTION_DAYS = 30
+        make_channel("ops")
+        make_policy()
+        for name, days, state in (("old", 31, "sent"), ("late", 31, "pending"), ("new", 29, "sent")):
+            announce(make_message(subject_name=name))
+            rows = Notification.objects.filter(subject_name=name)
+            rows.update(created_at=NOON - timedelta(days=days), state=state)
+
+        assert services.forget(at=NOON) == 1
+
+        assert set(Notification.objects.values_list("subject_name", flat=True)) == {"late", "new"}
+
+    def test_keeps_everything_when_told_so(self, settings):
+        settings.AIOPS_NOTIFICATION_RETENTION_DAYS = 0
+        make_channel("ops")
+        make_policy()
+        announce(make_message())
+        Notification.objects.update(created_at=NOON - timedelta(days=9_000), state="sent")
+
+        assert services.forget(at=NOON) == 0
