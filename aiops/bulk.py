@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import orjson
 from django.db import connection
-from django.db.models import AutoField, Field, Model
+from django.db.models import AutoField, Model
 
 from aiops.statements import execute, fetch
 
@@ -53,13 +53,12 @@ def document(rows: Sequence[Model], fields: Sequence[Any]) -> str:
     return orjson.dumps([{column: getattr(row, name) for column, name in pairs} for row in rows]).decode()
 
 
-def _key(model: type[Model]) -> "Field[Any, Any]":
-    assert model._meta.pk is not None
+def _key(model: type[Model]) -> Any:
     return model._meta.pk
 
 
 @lru_cache(maxsize=64)
-def stored(model: type[Model]) -> tuple["Field[Any, Any]", ...]:
+def stored(model: type[Model]) -> tuple[Any, ...]:
     """The columns that an insert writes: all but a key that the database counts."""
     return tuple(field for field in model._meta.concrete_fields if not isinstance(field, AutoField))
 
@@ -79,7 +78,8 @@ def _insert(model: type[Model]) -> str:
 def _update(model: type[Model], names: tuple[str, ...]) -> str:
     quote = connection.ops.quote_name
     table, key = quote(model._meta.db_table), quote(_key(model).column)
-    columns = [quote(model._meta.get_field(name).column) for name in names]
+    fields: list[Any] = [model._meta.get_field(name) for name in names]
+    columns = [quote(field.column) for field in fields]
     assigned = ", ".join(f"{column} = changed.{column}" for column in columns)
     return (
         f"UPDATE {table} SET {assigned} "  # noqa: S608 - as above

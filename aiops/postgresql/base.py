@@ -25,7 +25,7 @@ class PreparedCursor(psycopg.Cursor[Any]):
 
 
 class DatabaseOperations(operations.DatabaseOperations):
-    def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str | None:
+    def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str:
         """A prepared statement leaves no text behind in which its parameters stand."""
         return super().last_executed_query(cursor, sql, params) or sql
 
