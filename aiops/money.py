@@ -24,6 +24,11 @@ class Rates:
     def services(self) -> frozenset[str]:
         return frozenset(place.partition("/")[2] for place in self.by_place if place.startswith("service/"))
 
+    @property
+    def tell_namespaces(self) -> bool:
+        """Whether it matters in which namespace something happens."""
+        return any(place.startswith("namespace/") for place in self.by_place)
+
     def per_minute(self, *, namespace: str, severity: str, service: str = "") -> Decimal:
         """Of a minute without the service."""
         places = (

@@ -6,7 +6,7 @@ one it was merged into. Rates are looked up when the question is asked, so a cha
 keep the price of their day.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -29,11 +29,10 @@ from incidents.models import Incident
 from incidents.services.merging import MERGED_INTO
 from incidents.states import IncidentState, Severity
 
-MEASURES = (
-    "charged", "downtime_sum", "unresolved", "running_since", "handled_count", "handled_sum", "automated_count",
-    "automated_sum", "manual_count", "manual_sum", "llm_calls", "llm_cost",
-)  # fmt: skip
 DOWN = ("downtime_sum", "unresolved", "running_since")
+BILLED = ("charged", *DOWN, "handled_count", "handled_sum", "llm_calls", "llm_cost")
+ENDS = ("automated_count", "automated_sum", "manual_count", "manual_sum")
+MEASURES = (*BILLED, *ENDS)
 CALLS = ("total", "accepted", "priced", "prompt_tokens", "completion_tokens", "cached_tokens", "cost")
 NAMESPACES = 50  # the dearest ones
 DAILY = 200 * DAY * HOUR  # seconds; longer histories are told by week
@@ -91,15 +90,14 @@ class Account:
     ends: dict[str, int] = field(default_factory=dict)  # sums of the four measures of who ended the incidents
     per_minute: Decimal = Decimal(0)  # sum of the rates of the automated incidents
 
-    def enter(self, namespace: str, severity: str, bucket: int, bill: Bill) -> None:
-        places: Iterable[Bill] = (
-            self.total,
-            self.by_severity.setdefault(severity, Bill()),
-            self.by_namespace.setdefault(namespace, Bill()),
-            self.by_bucket.setdefault(bucket, Bill()),
-        )
-        for place in places:
-            place.add(bill)
+    def enter(self, namespace: str, severity: str, bill: Bill) -> None:
+        self.total.add(bill)
+        self.by_severity.setdefault(severity, Bill()).add(bill)
+        self.by_namespace.setdefault(namespace, Bill()).add(bill)
+
+    def enter_later(self, bucket: int, bill: Bill) -> None:
+        """The same bill, where the history tells it."""
+        self.by_bucket.setdefault(bucket, Bill()).add(bill)
 
 
 def costs(question: Question) -> Members:
@@ -140,15 +138,19 @@ def _rates() -> Rates:
 def _account(question: Question) -> Account:
     grain = int(Grain.DAY if question.span.length <= DAILY else Grain.WEEK)
     account, rates, now = Account(), _rates(), seconds_of(question.at)
-    found = Reader(INCIDENTS, question.span, question.where).sums(*MEASURES, by=("namespace", "severity"), per=grain)
-    for (namespace, severity, start), sums in found.items():
-        if not (sums["charged"] or sums["llm_calls"]):
-            continue
+    reader = Reader(INCIDENTS, question.span, question.where)
+    for (namespace, severity), sums in reader.sums(*MEASURES, by=("namespace", "severity")).items():
         rate = rates.per_minute(namespace=namespace, severity=severity)
-        account.enter(namespace, severity, start, _bill(sums, now, rate))
+        account.enter(namespace, severity, _bill(sums, now, rate))
         account.per_minute += sums["automated_count"] * rate
-        for name in ("automated_count", "automated_sum", "manual_count", "manual_sum"):
+        for name in ENDS:
             account.ends[name] = account.ends.get(name, 0) + sums[name]
+    # a history by namespace has ten times the rows; only where their rates differ it is needed
+    by = ("namespace", "severity") if rates.tell_namespaces else ("severity",)
+    for (*place, severity, start), sums in reader.sums(*BILLED, by=by, per=grain).items():
+        if sums["charged"] or sums["llm_calls"]:
+            rate = rates.per_minute(namespace=place[0] if place else "", severity=severity)
+            account.enter_later(start, _bill(sums, now, rate))
     if rates.services:
         _surcharge(account, question, rates, grain)
     return account
@@ -162,7 +164,9 @@ def _surcharge(account: Account, question: Question, rates: Rates, grain: int) -
     for (namespace, severity, name, start), sums in found.items():
         own = rates.per_minute(namespace=namespace, severity=severity, service=name)
         known = rates.per_minute(namespace=namespace, severity=severity)
-        account.enter(namespace, severity, start, Bill(outage=_outage(_down(sums, now), own - known)))
+        bill = Bill(outage=_outage(_down(sums, now), own - known))
+        account.enter(namespace, severity, bill)
+        account.enter_later(start, bill)
 
 
 def _bill(sums: Sums, now: int, rate: Decimal) -> Bill:
