@@ -51,6 +51,7 @@ class IncidentViewSet(Clocked, Lists, Reads, ResourceViewSet):
     ordering = ("-detected_at", CodePoint("name"))
     columns = shapes.ITEM_COLUMNS
     raw = ("labels", "annotations")
+    key = "name"
     tallied = ("incidents.Incident",)
     scope_cluster = "cluster_name"
 

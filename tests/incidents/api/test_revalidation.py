@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.db.models import F
 
+from aiops.api import selection
 from aiops.apikeys.roles import Role
 from aiops.tallies import services
 from incidents.models import Incident
@@ -100,7 +101,10 @@ class TestLists:
 
 class TestFarPages:
     @pytest.mark.parametrize("query", [{}, {"severity": "high"}, {"namespace": "shop", "state": "Detected"}])
-    def test_hold_what_all_pages_in_a_row_would(self, viewer: Api, query: dict[str, str]) -> None:
+    def test_hold_what_all_pages_in_a_row_would(
+        self, viewer: Api, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(selection, "FAR", 30)
         random = Random(6)
         for _ in range(260):
             make_incident(
