@@ -1,6 +1,7 @@
 """What is asked of the service and of its references: the same requests, the same answers, checked before they are timed."""
 
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ API = "/api/v1/incidents"
 STATES, SEVERITIES = ("Resolved",), ("critical", "high", "medium", "low")
 BODY = '{"acknowledgedBy": "bench@example.com", "message": "looking"}'
 MOST_OPEN = 30_000  # incidents made to be acknowledged, more than a round of all gets through
+BUSY = (
+    "select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' "
+    "and state <> 'idle' and pid <> pg_backend_pid()"
+)
 PREFIX = "INC-20200101-"  # of their names: no generated one is as old
 
 
@@ -87,8 +92,13 @@ def _add_listener(connection: Any) -> None:
 
 
 def reset(at: Installation) -> None:
-    """Make the acknowledged ones ready for another round, and forget the nudges that no worker takes."""
+    """Make the acknowledged ones ready for another round, once the last requests of the round before are through."""
     with at.connect() as connection:
+        quiet, end = 0, time.monotonic() + 20
+        while quiet < 3 and time.monotonic() < end:
+            (busy,) = connection.execute(BUSY).fetchone() or (0,)
+            quiet = 0 if busy else quiet + 1
+            time.sleep(0.1)
         connection.execute(
             "update incidents_incident set acknowledged_at = null, acknowledged_by = '', annotations = '{}', "
             "acknowledge_message = '' where name like %s and acknowledged_at is not null",
@@ -131,16 +141,13 @@ class Contenders:
 @contextmanager
 def contenders(at: Installation, *, workers: int, threads: int, stock: bool = True) -> Iterator[Contenders]:
     with ExitStack() as stack:
-        options = {"workers": workers, "threads": threads}
-        urls = {
-            "service": stack.enter_context(servers.service(at, **options)),
-            "floor": stack.enter_context(
-                servers.wsgi(at, "bench.reference.floor.app:application", path="/", **options)
-            ),
-        }
+        urls = {"service": stack.enter_context(servers.service(at, workers=workers, threads=threads))}
+        references = {"floor": ("bench.reference.floor.app:application", "/")}
         if stock:
-            application = "bench.reference.stock.wsgi:application"
-            urls["stock"] = stack.enter_context(servers.wsgi(at, application, path="/api/v1/", **options))
+            references["stock"] = ("bench.reference.stock.wsgi:application", "/api/v1/")
+        for name, (application, path) in references.items():
+            server = servers.wsgi(at, application, path=path, workers=workers, threads=threads)
+            urls[name] = stack.enter_context(server)
         yield Contenders(at, urls, {"X-API-Key": at.new_key()})
 
 

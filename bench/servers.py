@@ -244,12 +244,17 @@ def wsgi(
                 raise SystemExit(f"{application} ended: {log.read_text()[-2000:]}")
             return httpx.get(url + path, timeout=5).status_code < 500
 
-        try:
+        with ExitStack() as stack:
+            stack.push(lambda error, *_: _show_faults(log) if error else None)
             wait_for(ready, application)
-        except SystemExit:
-            print(log.read_text()[-3000:], file=sys.stderr)
-            raise
-        yield url
+            yield url
+
+
+def _show_faults(log: Path) -> None:
+    """What a server wrote about requests that failed, or else its last words."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    faults = [line for line in lines if '"status":4' in line or '"status":5' in line or "Error" in line]
+    print("\n".join(line[:1000] for line in (faults or lines)[-5:]), file=sys.stderr)
 
 
 @contextmanager

@@ -46,8 +46,9 @@ def send(url: str, key: str, bodies: Sequence[bytes]) -> float:
 
 def number(at: Installation, statement: str) -> int:
     with at.connect() as connection:
-        row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
-    return int(row[0])
+        row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return int(str(row[0]))
 
 
 def settle(at: Installation) -> float:

@@ -111,7 +111,9 @@ class Running:
             raise Refused(f"wrk failed: {err or out}")
         facts = json.loads(last)
         errors = facts["refused"] + facts["failed"]
-        if strict and (errors or not facts["requests"]):
+        if strict and not facts["requests"]:
+            raise Refused("no request was answered in that time")
+        if strict and errors:
             raise Refused(f"{errors} of {facts['requests']} requests failed or were refused")
         return Measured(
             rate=facts["requests"] / facts["seconds"], p50=facts["p50"], p99=facts["p99"], longest=facts["longest"],

@@ -94,7 +94,7 @@ def authenticate(environ: Environ) -> tuple[int, str]:
         found = thread.rows(statements.KEY, (digest,))
         if not found:
             raise Answer("401 Unauthorized")
-        known_keys[digest] = known = (now, *found[0])  # type: ignore[assignment]
+        known_keys[digest] = known = (now, *found[0])
     assert known is not None
     return known[1:]
 

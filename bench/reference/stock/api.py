@@ -76,7 +76,7 @@ class IncidentViewSet(ModelViewSet[Incident]):
             incident.acknowledge_message = body.validated_data["message"]
             incident.annotations["aiops.chatcli.io/acknowledged"] = "true"
             incident.annotations["aiops.chatcli.io/acknowledged-at"] = now.isoformat()
-            incident.annotations["aiops.chatcli.io/acknowledged-by"] = request.auth.role
+            incident.annotations["aiops.chatcli.io/acknowledged-by"] = role_of(request)
             incident.updated_at = now
             incident.version += 1
             incident.timeline_count += 1
@@ -85,6 +85,11 @@ class IncidentViewSet(ModelViewSet[Incident]):
             notify(incident, by, now)
             audit(incident, by, request, now)
         return Response(self.get_serializer(incident).data)
+
+
+def role_of(request: Request) -> str:
+    key: Any = request.auth
+    return str(key.role)
 
 
 def notify(incident: Incident, by: str, now: Any) -> None:
@@ -102,7 +107,7 @@ def notify(incident: Incident, by: str, now: Any) -> None:
 def audit(incident: Incident, by: str, request: Request, now: Any) -> None:
     chain, _ = AuditChain.objects.select_for_update().get_or_create(number=0)
     event = AuditEvent(
-        id=f"audit-{secrets.token_hex(16)}", at=now, action="incident.acknowledge", user=by, role=request.auth.role,
+        id=f"audit-{secrets.token_hex(16)}", at=now, action="incident.acknowledge", user=by, role=role_of(request),
         actor_type="user", resource_type="Incident", resource=incident.name, namespace=incident.namespace,
         correlation_id=incident.name, source_ip=request.META["REMOTE_ADDR"], chain=chain.number,
         position=chain.length + 1, previous=chain.head, user_agent=request.headers.get("User-Agent", ""),
