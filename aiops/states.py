@@ -34,7 +34,7 @@ def change(row: models.Model, **changes: Any) -> None:
 
 @lru_cache(maxsize=512)
 def _compare_and_set(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, list[Any]]:
-    """The UPDATE and its fields. The ORM would compile it anew every time, 0.4 ms for one of ten columns."""
+    """The UPDATE and its fields. The ORM would compile it anew every time."""
     quote = connection.ops.quote_name
     fields: list[Any] = [model._meta.get_field(name) for name in names]
     assigned = ", ".join(f"{quote(field.column)} = %s" for field in fields)

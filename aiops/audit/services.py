@@ -67,8 +67,8 @@ def record(*records: Record, at: datetime) -> list[AuditEvent]:
     return events
 
 
-# Takes the chain, links and stores one record in a single round trip, the hash included (`link` in SQL): 0.35 ms of Python and
-# database instead of 1.1, and the chain is held for that much less. Who waited for the chain gets its newest row in `old`.
+# Takes the chain, links and stores one record in a single round trip instead of three, the hash included (`link` in SQL), so the
+# chain is held for that much less. Who waited for the chain gets its newest row in `old`.
 APPEND = """
 WITH old AS (SELECT number, length, head FROM audit_auditchain WHERE number = %s FOR UPDATE),
 grown AS (
