@@ -103,7 +103,7 @@ def _acknowledge(count: int) -> str:
                 statements.MESSAGE, "(select id from notifications_channel limit 1)", "'bench'", "'webhook'",
                 "gen_random_uuid()::text", name, name, "'acknowledged'", "'Acknowledged'", "'{}'", "now()", "now()",
             ),
-            "insert into audit_auditchain (number, length, head) values (100 + :client_id, 0, '') on conflict do nothing;",
+            _insert(statements.NEW_CHAIN, "100 + :client_id"),
             "select length + 1 as place from audit_auditchain where number = 100 + :client_id for update \\gset",
             _insert(
                 statements.RECORD, "gen_random_uuid()::text", "now()", "'bench'", "'operator'", name, "'n'", name, "'{}'",

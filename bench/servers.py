@@ -30,7 +30,7 @@ BIN = Path(sys.executable).parent
 POSTGRES = os.environ.get("DATABASE_URL", "")
 if not POSTGRES.startswith("postgres"):
     POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
-TEMPLATE, COPY = "aiops_bench_{count}", "aiops_bench_run"
+TEMPLATE, COPY = "aiops_bench_{count}", "aiops_bench_run_"  # the copy ends with the number of our process
 DAYS = 90
 MIGRATED = "AIOPS_BENCH_MIGRATED"  # environment: the templates are up to date, a part of a whole run need not look
 # known to everybody: these databases hold nothing but generated rows
@@ -108,6 +108,16 @@ def drop(name: str) -> None:
         server.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
+def _drop_abandoned() -> None:
+    """Copies of runs that were killed: nobody is connected to them."""
+    with _server() as server:
+        rows = server.execute("select datname from pg_database where starts_with(datname, %s)", [COPY]).fetchall()
+        for (name,) in rows:
+            if not Path(f"/proc/{str(name).removeprefix(COPY)}").exists():
+                with contextlib.suppress(psycopg.errors.ObjectInUse):
+                    server.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(str(name))))
+
+
 def template(count: int, redis: str, folder: Path) -> str:
     """The database with `count` generated incidents; made if it is not there, migrated if it is."""
     name = TEMPLATE.format(count=count)
@@ -143,13 +153,14 @@ def prepare_history(count: int) -> str:
 
 @contextmanager
 def installation(
-    count: int, *, keep: bool = False, source: str = "", environment: Mapping[str, str] | None = None, suffix: str = ""
+    count: int, *, keep: bool = False, source: str = "", environment: Mapping[str, str] | None = None
 ) -> Iterator[Installation]:
     """A fresh copy of the history with `count` incidents, gone afterwards; with `keep` the history itself stays.
 
-    `source`: another database to copy. `suffix` keeps two installations of one run apart. Zero incidents: an empty one.
+    `source`: another database to copy. Zero incidents: an empty one.
     """
-    name = COPY + suffix
+    name = f"{COPY}{os.getpid()}"
+    _drop_abandoned()
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="aiops-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
