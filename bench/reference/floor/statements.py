@@ -80,7 +80,10 @@ MESSAGE = (
     "values (%s, %s, %s, '', 'incident_acknowledged', %s, 'Incident', %s, %s, %s, %s, %s, 'pending', '', 0, '', %s, %s, 1)"
 )
 CHAIN = "select length, head from audit_auditchain where number = %s for update"
-NEW_CHAIN = "insert into audit_auditchain (number, length, head, truncated, anchor) values (%s, 0, '', 0, '') on conflict do nothing"
+NEW_CHAIN = (
+    "insert into audit_auditchain (number, length, head, truncated, anchor) "
+    "values (%s, 0, '', 0, '') on conflict do nothing"
+)
 RECORD = (
     'insert into audit_auditevent (id, at, action, event_type, severity, "user", role, actor_type, resource_type, resource, '
     "namespace, correlation_id, details, source_ip, user_agent, checksum, chain, position, previous, hash) values "
