@@ -1,11 +1,12 @@
 """What the read path needs of a connection and Django's backend does not give (measured with one process, 10^6 incidents).
 
-* A health check without a round trip: 0.25 ms less per request.
+* A health check without a round trip in most requests.
 * Time stamps read by psycopg's C code instead of a regular expression in Python: 3 µs less per value, 40 a page.
 * `prepared_cursor`: constant SQL is parsed once per connection and its parameters travel beside it.
 """
 
 import select
+import time
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg.pq import ConnStatus, Format
 TIMESTAMPTZ = base.TIMESTAMPTZ_OID
 # every shape of a list is a statement of its own; the least used ones are dropped beyond this number
 STATEMENTS_MAX = 300
+ASK_EVERY = 1.0  # seconds
 
 FastLoader: Any = psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT)
 
@@ -32,6 +34,7 @@ class DatabaseOperations(operations.DatabaseOperations):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
+    _asked_at = float("-inf")
 
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
@@ -48,17 +51,23 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor(self.connection, name=name, scrollable=False, withhold=held)
 
     def is_usable(self) -> bool:
-        """Ask the server only when there is something to hear: one that went away has said so, or closed the socket."""
+        """Listen for a server that went away: it says so, or closes the socket. Ask it only now and then, because between
+        its last word and our question it may be on its way out."""
         if self.connection is None or self.connection.pgconn.status != ConnStatus.OK:
             return False
+        now = time.monotonic()
         poll = select.poll()
         poll.register(self.connection.pgconn.socket, select.POLLIN)
-        return bool(super().is_usable()) if poll.poll(0) else True
+        if now - self._asked_at < ASK_EVERY and not poll.poll(0):
+            return True
+        self._asked_at = now
+        return bool(super().is_usable())
 
     def prepared_cursor(self) -> Any:
         """A cursor for constant SQL: binds on the server and keeps the statement prepared. Counts and complains as any other."""
-        if self.connection is None or self.settings_dict["OPTIONS"].get("prepare_threshold") is None:
+        if self.settings_dict["OPTIONS"].get("prepare_threshold") is None:
             return self.cursor()
         self.close_if_health_check_failed()
+        self.ensure_connection()
         with self.wrap_database_errors:
             return self._prepare_cursor(PreparedCursor(self.connection))  # type: ignore[attr-defined]
