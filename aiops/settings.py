@@ -297,6 +297,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-audit-records": _every("aiops.audit.tasks.forget", 3600.0),
     "forget-llm-calls": _every("aiops.llm.tasks.forget", 3600.0),
     "forget-notifications": _every("aiops.notifications.tasks.forget", 3600.0),
+    "forget-suppressed-signals": _every("incidents.tasks.forget_suppressed", 3600.0),
     "forget-attachments": _every("aiops.notifications.tasks.forget_attachments", 3600.0),
     "forget-idempotency-keys": _every("aiops.apikeys.tasks.forget_idempotency_keys", 3600.0),
 }
@@ -403,6 +404,7 @@ LOGGING = {"level": LOG_LEVEL, "json": LOG_JSON}
 AIOPS_AUDIT_RETENTION_DAYS = env_int("AIOPS_AUDIT_RETENTION_DAYS", 0)
 AIOPS_NOTIFICATION_RETENTION_DAYS = env_int("AIOPS_NOTIFICATION_RETENTION_DAYS", 400)  # of messages that are done with
 AIOPS_LLM_RETENTION_DAYS = env_int("AIOPS_LLM_RETENTION_DAYS", 400)  # calls of language models
+AIOPS_SUPPRESSED_RETENTION_DAYS = env_int("AIOPS_SUPPRESSED_RETENTION_DAYS", 400)  # signals that became no incident
 
 # how long an Idempotency-Key is remembered (CON-4)
 IDEMPOTENCY_RETENTION = timedelta(hours=24)

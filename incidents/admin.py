@@ -27,6 +27,7 @@ from incidents.models import (
     FleetCorrelation,
     Incident,
     PostMortem,
+    SuppressedSignal,
     TimelineEvent,
 )
 from incidents.services import escalation_policies, lifecycle, postmortems
@@ -102,6 +103,13 @@ class AnomalyAdmin(Watched):
     list_filter = ("origin", "signal_type", "severity")
     search_fields = ("resource_name", "object_name", "description")
     list_select_related = ("incident",)
+
+
+@admin.register(SuppressedSignal)
+class SuppressedSignalAdmin(Watched):
+    list_display = ("at", "signal_type", "resource_kind", "resource_name", "namespace", "cluster_name", "why")
+    list_filter = ("why", "origin", "signal_type")
+    search_fields = ("resource_name",)
 
 
 @admin.register(AIInsight)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from aiops.nudges import nudge, nudge_rows, work_off
 from federation.models import Cluster
 from incidents.models import Incident
-from incidents.services import analysis, detection, escalation, fleet, reachability
+from incidents.services import analysis, detection, escalation, fleet, reachability, suppression
 
 BATCH = 200  # rows per sweep, the longest waiting first
 ANALYSES = 1_000  # per sweep: what a storm left behind, ten in a message
@@ -59,3 +59,8 @@ def correlate_fleet() -> None:
 def sweep_escalations() -> None:
     """Start the escalations that are wanted and take those that are due one level on."""
     escalation.advance_due(at=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def forget_suppressed() -> None:
+    suppression.forget(at=timezone.now())

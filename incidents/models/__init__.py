@@ -4,6 +4,7 @@ from incidents.models.fleet import FleetCorrelation
 from incidents.models.incident import Decision, Incident, IncidentQuerySet, TimelineEvent
 from incidents.models.insight import AIInsight
 from incidents.models.postmortem import PostMortem
+from incidents.models.suppressed import SuppressedSignal
 
 __all__ = [
     "AIInsight",
@@ -15,5 +16,6 @@ __all__ = [
     "Incident",
     "IncidentQuerySet",
     "PostMortem",
+    "SuppressedSignal",
     "TimelineEvent",
 ]

@@ -28,7 +28,7 @@ from incidents import grouping, risk
 from incidents.grouping import Batch, Known, Outcome, Placement
 from incidents.models import Anomaly, Incident
 from incidents.observations import Observation
-from incidents.services import closing, opening, scoring
+from incidents.services import closing, opening, scoring, suppression
 from incidents.services.changes import Change, Type, audit_record, message, quiet_windows
 from incidents.services.merging import MERGED_INTO
 from incidents.signals import incident_opened
@@ -86,7 +86,7 @@ def firing(incident: Incident) -> QuerySet[Anomaly]:
 @transaction.atomic
 def _observe(observations: Sequence[Observation], at: datetime, actor: Actor) -> Receipt:
     batch = grouping.sort_out(observations, _newest(observations))
-    counter = None
+    counter, handed_in = None, observations
     if batch.may_open:
         counter = sequences.lock(prefix="INC", at=at)
         observations = planned(observations, at)
@@ -109,6 +109,7 @@ def _observe(observations: Sequence[Observation], at: datetime, actor: Actor) ->
     records = [audit_record(incident, OPENED, actor=actor) for incident in opened.values()]
     records += _settle(over, at)
     _sight_again(batch, at)
+    suppression.remember(observations=handed_in, outcomes=outcomes, at=at)
     audit.record(*records, at=at)
     return _receipt(outcomes, batch.touched | {incident.name for incident in everyone.values()})
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, ExtractHour, ExtractIsoWeekDay
 
 from aiops.notifications.models import Notification
@@ -16,10 +17,11 @@ from analytics.reports.document import Chart, ChartKind, Column, Figure, Report,
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from analytics.services.reports.base import SHOWN, TOP, filters, percent
-from incidents.models import Incident
+from incidents.models import Anomaly, Incident, SuppressedSignal
 from runbooks.models import ApprovalRequest
 
 State = Notification.State
+REAL = timedelta(hours=24)  # a suppressed signal that opened or joined an incident so soon was no noise
 FLAPPING = 3  # incidents of one workload and signal in the span
 NIGHT = Q(hour__lt=7) | Q(hour__gte=22)
 WEEKEND = Q(weekday__gte=6)
@@ -38,12 +40,20 @@ def build(question: Question) -> Report:
         generated_at=question.at,
         filters=filters(question),
         figures=_figures(question, incidents),
-        tables=[signals, _ignored(workloads), _flapping(workloads), _interruptions(question), _people(question)],
+        tables=[
+            signals,
+            _ignored(workloads),
+            _suppressed(question),
+            _flapping(workloads),
+            _interruptions(question),
+            _people(question),
+        ],
         charts=[_chart(signals)],
         notes=[
             "Acted on: acknowledged, resolved by a person, or repaired by a completed plan.",
             "Automation lift: success of finished plans less the share of incidents that healed by themselves.",
             f"Night is 22:00 to 07:00 {settings.AIOPS_TIME_ZONE}. With a filter only messages about incidents count.",
+            "Suppressed: it neither opened nor joined an incident; each signal counts once a day (UTC).",
             "A person is a mail address that messages were sent to, or a name that acknowledged or decided.",
         ],
     )
@@ -106,6 +116,37 @@ def _ignored(reader: Reader) -> Table:
         Column("last", "Last", Unit.TIME),
     ]
     return Table("neverActedOn", "Rules that nobody ever acted on", columns, rows, total=len(never))
+
+
+def _suppressed(question: Question) -> Table:
+    """What maintenance and the origins themselves kept quiet, and how much of that was real after all."""
+    kept = question.rows(
+        SuppressedSignal.objects.all(), "at", cluster="cluster_name", namespace="namespace", severity="severity"
+    )
+    later = Anomaly.objects.filter(
+        fingerprint=OuterRef("fingerprint"),
+        detected_at__gt=OuterRef("at"),
+        detected_at__lte=OuterRef("at") + REAL,
+    )
+    counted = (
+        kept.order_by()
+        .annotate(real=Exists(later))
+        .values_list("signal_type", "origin")
+        .annotate(
+            maintenance=Count("pk", filter=Q(why=SuppressedSignal.Why.MAINTENANCE)),
+            information=Count("pk", filter=Q(why=SuppressedSignal.Why.INFORMATION)),
+            incidents=Count("pk", filter=Q(real=True)),
+        )
+        .order_by((F("maintenance") + F("information")).desc(), "signal_type", "origin")
+    )
+    columns = [
+        Column("signalType", "Signal"),
+        Column("origin", "Origin"),
+        Column("maintenance", "Under maintenance", Unit.COUNT),
+        Column("information", "Mere information", Unit.COUNT),
+        Column("incidents", "of these in an incident within a day", Unit.COUNT),
+    ]
+    return Table("suppressed", "Suppressed signals", columns, list(counted[:TOP]))
 
 
 def _flapping(reader: Reader) -> Table:

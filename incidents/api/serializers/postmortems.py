@@ -1,4 +1,3 @@
-
 """Postmortems (api.md §7). The stored report holds what is no column; it is already in the contract's words."""
 
 import math

@@ -12,6 +12,7 @@ from aiops.apikeys.roles import Role
 from aiops.notifications.models import Channel, Notification
 from analytics.models import ReportKind, ReportSchedule, Usage
 from analytics.periods import bucket_start, seconds_of
+from incidents.models import SuppressedSignal
 from slos.models import SLO, DailyHistory
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_approval, make_cluster, make_incident, make_plan, make_step
@@ -280,6 +281,19 @@ class TestNoise:
         assert table(found, "signals")[0] == {
             "signalType": "latency", "signals": 1, "incidents": 1, "actedOn": 0, "ignored": 1, "actionable": 0.0,
         }  # fmt: skip
+
+    def test_counts_suppressed_signals_and_those_that_were_real(self, viewer: Api) -> None:
+        for fingerprint, why in (("a", "maintenance"), ("b", "maintenance"), ("c", "information")):
+            SuppressedSignal.objects.create(
+                day=NOON.date(), fingerprint=fingerprint, why=why, namespace="shop", resource_kind="Deployment",
+                resource_name="cart", origin="alertmanager", signal_type="latency", at=NOON - timedelta(hours=5),
+            )  # fmt: skip
+        make_anomaly(fingerprint="a", detected_at=NOON - timedelta(hours=4))
+        make_anomaly(fingerprint="b", detected_at=NOON - timedelta(hours=6))
+
+        assert table(report(viewer, "noise"), "suppressed") == [
+            {"signalType": "latency", "origin": "alertmanager", "maintenance": 2, "information": 1, "incidents": 1}
+        ]
 
     def test_counts_interruptions_at_night_and_at_the_weekend(self, viewer: Api) -> None:
         channel = Channel.objects.create(name="mail", type="email", created_at=NOON, updated_at=NOON)

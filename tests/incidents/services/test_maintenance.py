@@ -7,9 +7,9 @@ import pytest
 
 from aiops.notifications.models import Channel, Notification, Policy
 from federation.models import MaintenanceWindow
-from incidents.models import Incident
+from incidents.models import Incident, SuppressedSignal
 from incidents.observations import Observation
-from incidents.services import correlation
+from incidents.services import correlation, suppression
 from incidents.states import Severity, Source
 from tests.conftest import NOON
 from tests.factories import make_cluster
@@ -67,6 +67,50 @@ class TestIncidents:
         receipt = correlation.observe(observations=[crash(cluster, fingerprint="g")], at=NOON)
 
         assert (receipt.updated, Incident.objects.count()) == (1, 1)
+
+
+class TestSuppressedSignals:
+    def test_are_remembered_once_a_day(self):
+        plan(ends_at=NOON + timedelta(days=3))
+        cluster = make_cluster()
+        for moment in (NOON, NOON + timedelta(minutes=1), NOON + timedelta(days=1)):
+            correlation.observe(observations=[crash(cluster), crash(cluster, fingerprint="g")], at=moment)
+
+        found = SuppressedSignal.objects.order_by("day", "fingerprint").values_list("day", "fingerprint", "why", "at")
+
+        today, tomorrow = NOON.date(), NOON.date() + timedelta(days=1)
+        assert list(found) == [
+            (today, "f", "maintenance", NOON),
+            (today, "g", "maintenance", NOON),
+            (tomorrow, "f", "maintenance", NOON + timedelta(days=1)),
+            (tomorrow, "g", "maintenance", NOON + timedelta(days=1)),
+        ]
+
+    def test_say_that_they_are_mere_information(self):
+        plan()
+
+        correlation.observe(observations=[crash(make_cluster(), informational=True)], at=NOON)
+
+        assert SuppressedSignal.objects.get().why == "information"
+
+    def test_are_none_where_an_incident_took_them(self):
+        cluster = make_cluster()
+        correlation.observe(observations=[crash(cluster)], at=NOON)
+        plan()
+
+        correlation.observe(observations=[crash(cluster, fingerprint="g", informational=True)], at=NOON)
+
+        assert not SuppressedSignal.objects.exists()
+
+    def test_are_forgotten(self, settings: Any):
+        settings.AIOPS_SUPPRESSED_RETENTION_DAYS = 2
+        plan(ends_at=NOON + timedelta(days=3))
+        cluster = make_cluster()
+        for days in (0, 1):
+            correlation.observe(observations=[crash(cluster)], at=NOON + timedelta(days=days))
+
+        assert suppression.forget(at=NOON + timedelta(days=2, seconds=1)) == 1
+        assert SuppressedSignal.objects.get().at == NOON + timedelta(days=1)
 
 
 class TestMessages:
