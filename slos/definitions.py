@@ -165,6 +165,7 @@ class IndicatorBody(Body):
     source = EnumField(  # type: ignore[assignment]  # the contract's word hides an attribute of serializers
         IndicatorSource, required=False, default=IndicatorSource.ISSUES.value
     )
+    dataSource = _optional(253)
     query = _optional(LONGEST_QUERY)
     goodEventsQuery = _optional(LONGEST_QUERY)
     badEventsQuery = _optional(LONGEST_QUERY)
@@ -204,6 +205,7 @@ class IndicatorBody(Body):
         """The columns of the indicator. Raises when its members do not go together."""
         values = {
             "source": attrs["source"],
+            "data_source": attrs["data_source"] or "",
             "query": attrs["query"] or "",
             "good_query": attrs["good_events_query"] or "",
             "bad_query": attrs["bad_events_query"] or "",
@@ -217,8 +219,13 @@ class IndicatorBody(Body):
             "resource_kind": attrs["resource"]["kind"] if attrs["resource"] else "",
             "resource_name": attrs["resource"]["name"] if attrs["resource"] else "",
         }
+        if (values["source"] == IndicatorSource.UNSUPPORTED) is not bool(values["data_source"]):
+            raise _refuse(dataSource=["Goes with the source unsupported, which needs it."])
         if values["source"] == IndicatorSource.PROMETHEUS:
+            _check_shape(values)
             _check_queries(values)
+        elif values["source"] == IndicatorSource.UNSUPPORTED:
+            _check_unsupported(values)
         else:
             _refuse_queries(values)
         return values
@@ -232,15 +239,18 @@ QUERIES = {
 }
 
 
-def _check_queries(values: Values) -> None:
+def _check_shape(values: Values) -> None:
     has_events = (values["good_query"] or values["bad_query"]) and values["total_query"]
     if not values["query"] and not has_events:
         missing = "totalEventsQuery" if values["good_query"] or values["bad_query"] else "query"
-        raise _refuse(**{missing: ["Prometheus needs query, or totalEventsQuery with one of the other two."]})
+        raise _refuse(**{missing: ["What is needed is query, or totalEventsQuery with one of the other two."]})
     if values["good_query"] and values["bad_query"]:
         raise _refuse(badEventsQuery=["Give either goodEventsQuery or badEventsQuery."])
     if values["threshold_op"] and not values["query"]:
         raise _refuse(threshold=["Is for the values of query, which is missing."])
+
+
+def _check_queries(values: Values) -> None:
     reasons = {
         member: [complaint]
         for column, member in QUERIES.items()
@@ -248,6 +258,14 @@ def _check_queries(values: Values) -> None:
     }
     if reasons:
         raise serializers.ValidationError(reasons)
+
+
+def _check_unsupported(values: Values) -> None:
+    """Nobody here can read the queries. A source may even ask by other means than one text."""
+    if any(values[column] for column in QUERIES):
+        _check_shape(values)
+    if values["match_labels"]:
+        raise _refuse(matchLabels=["Is for the source prometheus only."])
 
 
 def _refuse_queries(values: Values) -> None:
@@ -424,7 +442,8 @@ def check(values: Values) -> Values:
         fields["indicator.latencyPercentile"] = ["Is for the type latency only."]
     if fields:
         raise Invalid("The SLO is not valid", fields=fields)
-    percentile = values["latency_percentile"] or _percentile(values["query"]) if is_latency else None
+    query = values["query"] if values["source"] == IndicatorSource.PROMETHEUS else ""
+    percentile = values["latency_percentile"] or _percentile(query) if is_latency else None
     return values | {"target_unit": unit, "latency_percentile": percentile}
 
 
@@ -468,6 +487,7 @@ def indicator_of(slo: Any) -> Values:
     resource = {"kind": slo.resource_kind, "name": slo.resource_name} if slo.resource_name else None
     return {
         "source": str(slo.source),
+        "dataSource": slo.data_source or None,
         "query": slo.query or None,
         "goodEventsQuery": slo.good_query or None,
         "badEventsQuery": slo.bad_query or None,

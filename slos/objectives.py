@@ -38,7 +38,7 @@ def percentile(slo: SLO) -> Decimal:
     """Of a latency SLO: as stored, else as its query asks for."""
     if slo.latency_percentile is not None:
         return slo.latency_percentile
-    if slo.query and not promql.complaint_about(slo.query):
+    if slo.source == IndicatorSource.PROMETHEUS and slo.query and not promql.complaint_about(slo.query):
         found = promql.percentile(slo.query)
         if found is not None:
             return Decimal(str(found))
@@ -88,8 +88,20 @@ def rules(slo: SLO) -> list[Rule]:
     return burn_rate.rules(slo.burn_rate_rules, window=slo.window_length, budget=budget_ratio(slo))
 
 
+def is_askable(slo: SLO) -> bool:
+    """Whether an evaluation, now or later, can find anything."""
+    return slo.source != IndicatorSource.UNSUPPORTED
+
+
+def complaint_about_source(slo: SLO) -> str:
+    """Why nobody can be asked; empty when somebody can."""
+    return "" if is_askable(slo) else f"query error: data source {slo.data_source} is not supported"
+
+
 def complaint_about(slo: SLO) -> str:
-    """Why the definition cannot be evaluated; empty for what the library stored, which checks it."""
+    """Why the definition cannot be evaluated; what the library stored is checked, but its source may be unsupported."""
+    if complaint := complaint_about_source(slo):
+        return complaint
     try:
         window(slo, slo.updated_at)
         rules(slo)

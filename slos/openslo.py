@@ -5,17 +5,19 @@ be. What OpenSLO can say and we do not store (display names, lists of labels, no
 columns (`imported`); what we store and OpenSLO cannot say stands in one annotation, `aiops/definition`. Export writes both
 back, and importing an export changes nothing.
 
+A data source that does not read PromQL cannot be asked: such an SLO is stored with its sources as they were written, is never
+measured, and its queries are checked by nobody.
+
 Unknown members are refused by their path. What other readers only warn of is a warning here, too.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from aiops.documents import Document
-from slos import promql
 from slos.shapes import (
     HOURS,
     MOST,
@@ -36,6 +38,10 @@ API_VERSION = "openslo/v1"
 EXTRAS = "aiops/definition"  # annotation: members of the body that OpenSLO has no word for
 OURS = "aiops"  # the metric source type of an SLO that is not measured from Prometheus
 OPENSLO = "OpenSLO v1"
+UNSUPPORTED = "unsupported"
+# parts of the names of metric source types whose queries are PromQL
+PROMQL_TYPES = ("prometheus", "promql", "thanos", "cortex", "mimir", "victoriametrics", "victoria-metrics")
+ANY = "any"  # a document that does not care
 PROMETHEUS = "prometheus"
 UNITS = {"d": "day", "w": "week", "M": "month", "Q": "quarter", "Y": "year"}
 LETTERS = {unit: letter for letter, unit in UNITS.items()}
@@ -176,6 +182,7 @@ def _read_slo(one: _Object, catalog: Catalog) -> Iterator[Candidate]:
 class _Reader:
     catalog: Catalog
     warnings: list[str]
+    sources: dict[str, Any] = field(default_factory=dict)  # unsupported ones as they were written
 
     def read(
         self, name: str, metadata: Mapping[str, Any], spec: Mapping[str, Any], number: int
@@ -202,6 +209,8 @@ class _Reader:
             "displayName": metadata.get("displayName"),
             "labelLists": lists,
             "annotations": annotations,
+            "metricSources": self.sources,
+            "calendar": self._idle_calendar(spec),
             "indicator": {} if kept_sli == {"metadata": {"name": indicator_name(name)}} else kept_sli,
             "objective": {"displayName": objective["displayName"]} if objective.get("displayName") else {},
             "alertPolicies": [] if _is_generated(policies, name) else policies,
@@ -242,6 +251,11 @@ class _Reader:
                 "timeZone": calendar.get("timeZone"),
             },
         }
+
+    def _idle_calendar(self, spec: Mapping[str, Any]) -> Any:
+        """The calendar that stands beside a rolling window."""
+        window = spec["timeWindow"][0] if spec.get("timeWindow") else {}
+        return window.get("calendar") if window.get("isRolling") is True else None
 
     # --- the indicator
 
@@ -302,25 +316,43 @@ class _Reader:
         return self._source(sources, path)
 
     def _source(self, sources: Mapping[str, Any], path: str) -> Body:
-        """The members of an indicator: queries, and the Prometheus that all of them ask."""
-        found: Body = {"source": "prometheus"}
+        """The members of an indicator: queries, and the source that all of them ask."""
+        source_path = f"{path}.metricSource"
+        for source in sources.values():
+            only(mapping(source, source_path), {"type", "metricSourceRef", "spec"}, source_path, OPENSLO)
+        kinds = [self._type(source) for source in sources.values()]
+        known = {kind == OURS or _is_promql(kind) for kind in kinds}
+        if len(known) > 1:
+            raise Refused(path, "all queries of an indicator must ask the same data source")
+        if known == {False}:
+            return self._unsupported(sources, kinds, source_path)
+        found: Body = {"source": PROMETHEUS}
         addresses: set[str] = set()
         for member, source in sources.items():
-            source_path = f"{path}.metricSource"
-            written = mapping(source, source_path)
-            only(written, {"type", "metricSourceRef", "spec"}, source_path, OPENSLO)
-            spec = mapping(written.get("spec"), f"{source_path}.spec")
-            if str(written.get("type")) == OURS:
+            spec = mapping(source.get("spec"), f"{source_path}.spec")
+            if source.get("type") == OURS:
                 return {"source": spec.get("source")}
             found[member] = text(spec.get("query"), f"{source_path}.spec.query")
-            kind = str(written.get("type") or PROMETHEUS)
-            if PROMETHEUS not in kind.lower() and promql.complaint_about(found[member]):
-                raise Refused(f"{source_path}.type", f"{kind[:63]} cannot be asked, only what understands PromQL")
-            addresses.add(self._address(written, source_path))
+            addresses.add(self._address(source, source_path))
         if len(addresses) > 1:
             raise Refused(path, "all queries of an indicator must ask the same data source")
         address = addresses.pop()
         return {**found, "prometheus": address} if address else found
+
+    def _type(self, source: Mapping[str, Any]) -> str:
+        """What the query is for: as the source says, else as the data source does that it refers to."""
+        referred = self.catalog.get(("DataSource", str(source.get("metricSourceRef"))), {})
+        kind = source.get("type") or referred.get("spec", {}).get("type") or PROMETHEUS
+        return " ".join(str(kind).split())
+
+    def _unsupported(self, sources: Mapping[str, Any], kinds: Sequence[str], path: str) -> Body:
+        """Nothing of it can be asked, so all of it is kept as it is. What asks by one text each shows its queries."""
+        kind = ", ".join(dict.fromkeys(kinds))
+        self.warnings.append(f"{path}.type: {kind} is not supported, the SLO is stored and never measured")
+        for (member, source), own in zip(sources.items(), kinds, strict=True):
+            mapping(source.get("spec") or {}, f"{path}.spec")
+            self.sources[member] = {**source, "type": own}
+        return {"source": UNSUPPORTED, "dataSource": kind, **queries_of(self.sources)}
 
     def _address(self, source: Mapping[str, Any], path: str) -> str:
         reference = source.get("metricSourceRef")
@@ -330,7 +362,7 @@ class _Reader:
         if found is None:
             self.warnings.append(f"{path}.metricSourceRef: there is no DataSource {reference!r} among the documents")
             return ""
-        if str(found["spec"].get("type")).lower() != PROMETHEUS:
+        if not _is_promql(str(found["spec"].get("type"))):
             raise Refused(f"{path}.metricSourceRef", "the data source is no Prometheus")
         details = mapping(found["spec"].get("connectionDetails") or {}, f"{path}.metricSourceRef.connectionDetails")
         return str(details.get("url") or details.get("address") or "")
@@ -371,7 +403,7 @@ class _Reader:
         for number, policy in enumerate(policies):
             path = f"spec.alertPolicies[{number}]"
             if isinstance(policy, str):
-                self.warnings.append(f"{path}: an object is expected, the name is ignored")
+                self.warnings.append(f"{path}: an object is expected, the name is kept and no rule follows from it")
                 continue
             spec_path = f"{path}.spec"
             written = self._policy(mapping(policy, path), path)
@@ -420,6 +452,17 @@ class _Reader:
             "longWindow": go_duration(long),
             "burnRate": float(threshold),
         }
+
+
+def queries_of(sources: Mapping[str, Any]) -> dict[str, str]:
+    """The query of every unsupported source by its member, if each of them asks by one text."""
+    given = {member: (source.get("spec") or {}).get("query") for member, source in sources.items()}
+    found = {member: query.strip() for member, query in given.items() if isinstance(query, str) and query.strip()}
+    return found if len(found) == len(given) else {}
+
+
+def _is_promql(kind: str) -> bool:
+    return kind.lower() == ANY or any(word in kind.lower() for word in PROMQL_TYPES)
 
 
 # --- parts -------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,19 @@ from typing import Any
 
 from aiops.documents import Document
 from slos.definitions import parse_span
-from slos.openslo import API_VERSION, EXTRAS, LETTERS, OURS, indicator_name, policy_name, read, rules_of
+from slos.openslo import (
+    API_VERSION,
+    EXTRAS,
+    LETTERS,
+    OURS,
+    PROMETHEUS,
+    UNSUPPORTED,
+    indicator_name,
+    policy_name,
+    queries_of,
+    read,
+    rules_of,
+)
 from slos.shapes import Body
 
 MINUTE = timedelta(minutes=1)
@@ -43,8 +55,8 @@ def _document(body: Body, imported: Mapping[str, Any]) -> Body:
     spec: Body = {"description": body["description"]} if body["description"] else {}
     spec |= {
         "service": body["service"],
-        "indicator": _write_indicator(body, imported.get("indicator") or {}),
-        "timeWindow": [_write_window(body)],
+        "indicator": _write_indicator(body, imported),
+        "timeWindow": [_write_window(body, imported.get("calendar"))],
         "budgetingMethod": method,
         "objectives": [_write_objective(body, imported.get("objective") or {})],
     }
@@ -54,26 +66,50 @@ def _document(body: Body, imported: Mapping[str, Any]) -> Body:
     return {"apiVersion": API_VERSION, "kind": "SLO", "metadata": metadata, "spec": spec}
 
 
-def _write_indicator(body: Body, kept: Mapping[str, Any]) -> Body:
+def _write_indicator(body: Body, imported: Mapping[str, Any]) -> Body:
     indicator = body["indicator"]
-
-    def source(query: str) -> Body:
-        return {"metricSource": {"type": "Prometheus", "spec": {"query": query}}}
-
-    if indicator["source"] != "prometheus":
-        metric: Body = {"ratioMetric": _ours(indicator["source"])}
-    elif indicator["totalEventsQuery"]:
-        first, member = ("bad", "badEventsQuery") if indicator["badEventsQuery"] else ("good", "goodEventsQuery")
-        ratio = {first: source(indicator[member]), "total": source(indicator["totalEventsQuery"])}
-        metric = {"ratioMetric": {"counter": True, **ratio}}
-    elif indicator["threshold"]:
-        metric = {"thresholdMetric": source(indicator["query"])}
+    kept = imported.get("indicator") or {}
+    if indicator["source"] == PROMETHEUS:
+        metric = _write_metric(indicator, _prometheus(indicator))
+    elif indicator["source"] == UNSUPPORTED:
+        metric = _write_metric(indicator, _unsupported(indicator, imported.get("metricSources") or {}))
     else:
-        kind = indicator["rawType"] or "success"
-        metric = {"ratioMetric": {"raw": source(indicator["query"]), "rawType": kind}}
+        metric = {"ratioMetric": _ours(indicator["source"])}
     description = {"description": kept["description"]} if kept.get("description") else {}
     metadata = kept.get("metadata") or {"name": indicator_name(body["name"])}
     return {"metadata": metadata, "spec": {**description, **metric}}
+
+
+def _write_metric(indicator: Body, sources: Mapping[str, Body]) -> Body:
+    """`sources` by the members that they are for."""
+    parts = {member: {"metricSource": source} for member, source in sources.items()}
+    if "totalEventsQuery" in parts:
+        first, member = ("bad", "badEventsQuery") if "badEventsQuery" in parts else ("good", "goodEventsQuery")
+        return {"ratioMetric": {"counter": True, first: parts[member], "total": parts["totalEventsQuery"]}}
+    if indicator["threshold"]:
+        return {"thresholdMetric": parts["query"]}
+    return {"ratioMetric": {"raw": parts["query"], "rawType": indicator["rawType"] or "success"}}
+
+
+def _written(indicator: Body) -> dict[str, str]:
+    """The queries that OpenSLO has a place for: those of events, else the one of a ready value."""
+    members = ("goodEventsQuery", "badEventsQuery", "totalEventsQuery") if indicator["totalEventsQuery"] else ("query",)
+    return {member: indicator[member] for member in members if indicator[member]}
+
+
+def _prometheus(indicator: Body) -> dict[str, Body]:
+    return {member: {"type": "Prometheus", "spec": {"query": query}} for member, query in _written(indicator).items()}
+
+
+def _unsupported(indicator: Body, kept: Mapping[str, Any]) -> dict[str, Body]:
+    """The sources as the document had them, as far as nobody changed the SLO since."""
+    kind, queries = indicator["dataSource"], _written(indicator)
+    kinds = ", ".join(dict.fromkeys(str(source.get("type")) for source in kept.values()))
+    if kept and kinds == kind and queries_of(kept) == queries:
+        return dict(kept)
+    return {member: {"type": kind, "spec": {"query": query}} for member, query in queries.items()} or {
+        "query": {"type": kind, "spec": {}}
+    }
 
 
 def _ours(source: str) -> Body:
@@ -81,10 +117,11 @@ def _ours(source: str) -> Body:
     return {"good": metric, "total": metric}
 
 
-def _write_window(body: Body) -> Body:
+def _write_window(body: Body, idle: Any) -> Body:
+    """`idle` is the calendar that a document gave to its rolling window."""
     calendar = body["calendar"]
     if calendar is None:
-        return {"duration": body["window"], "isRolling": True}
+        return {"duration": body["window"], "isRolling": True, **({"calendar": idle} if idle else {})}
     written = {"startTime": calendar["startTime"], "timeZone": calendar["timeZone"]}
     return {
         "duration": f"{calendar['count']}{LETTERS[calendar['unit']]}",
@@ -169,6 +206,7 @@ DEFAULTS: Body = {
     "labels": {},
     "enabled": True,
     "calendar": None,
+    "dataSource": None,
     "query": None,
     "goodEventsQuery": None,
     "badEventsQuery": None,

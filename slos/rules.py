@@ -24,13 +24,20 @@ OPERATORS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 
 def rule_file(slo: SLO) -> str:
-    """YAML that `promtool check rules` accepts."""
+    """YAML that `promtool check rules` accepts. A comment says what is missing when the source is unsupported."""
     groups = [_group(slo, "objective", _objective(slo))]
     if slo.source == IndicatorSource.PROMETHEUS:
         rules = objectives.rules(slo)
         # one group, since its rules run one after the other: alerts see what was recorded just before them
         groups.append(_group(slo, "burn", [*_recordings(slo, rules), *(_alert(slo, rule) for rule in rules)]))
-    return documents.write({"groups": groups})
+    return _comment(slo) + documents.write({"groups": groups})
+
+
+def _comment(slo: SLO) -> str:
+    if objectives.is_askable(slo):
+        return ""
+    name = " ".join(slo.data_source.split())
+    return f"# No rule measures this SLO: data source {name} is not supported, and its queries are no PromQL.\n"
 
 
 def error_ratio(slo: SLO, length: timedelta) -> str:

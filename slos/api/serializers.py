@@ -105,6 +105,7 @@ class Resource(Stored):
 
 class Indicator(Stored):
     source = EnumField(IndicatorSource)  # type: ignore[assignment]  # the contract's word
+    dataSource = TextField(allow_null=True)
     query = TextField(allow_null=True)
     goodEventsQuery = TextField(allow_null=True)
     badEventsQuery = TextField(allow_null=True)

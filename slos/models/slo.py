@@ -20,6 +20,7 @@ class IndicatorSource(models.TextChoices):
     PROMETHEUS = "prometheus"
     WATCHER = "watcher"  # readiness of a workload, as the cluster says it
     ISSUES = "issues"  # downtime, as our incidents say it
+    UNSUPPORTED = "unsupported"  # a `data_source` that cannot be asked: the SLO is kept, and never measured
 
 
 class BudgetingMethod(models.TextChoices):
@@ -88,6 +89,7 @@ class SLO(Resource):
     time_zone = models.CharField(max_length=64, default="UTC")  # IANA
 
     source = models.CharField(max_length=16, choices=IndicatorSource, default=IndicatorSource.ISSUES)
+    data_source = models.CharField(max_length=253, blank=True)  # what the queries are for, where that is unsupported
     query = models.TextField(blank=True)  # a ratio, percentage or latency that is ready
     good_query = models.TextField(blank=True)
     bad_query = models.TextField(blank=True)  # instead of `good_query`
@@ -145,7 +147,7 @@ class SLO(Resource):
     status_since = models.DateTimeField(null=True, blank=True)
 
     # --- bookkeeping of the evaluation
-    due_at = models.DateTimeField(null=True, blank=True)  # whoever creates, changes or enables an SLO sets it to now
+    due_at = models.DateTimeField(null=True, blank=True)  # set to now with every change; null: never
     lease_until = models.DateTimeField(null=True, blank=True)
     claim = models.UUIDField(null=True, blank=True)  # who holds the lease; writes name it
     measured_since = models.DateTimeField(null=True, blank=True)  # the first slice that had data

@@ -5,6 +5,7 @@ constraint, two changes by the version that the UPDATE names. The evaluation wri
 never disturb each other.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from aiops.audit.actor import Actor
 from aiops.audit.services import Record, record
 from aiops.errors import Conflict, Invalid, LostRace
 from federation.models import Cluster
-from slos import definitions, documents
+from slos import definitions, documents, objectives
 from slos.models import SLO, DailyHistory, HourlyHistory, Measurement, Status, TargetChange
 from slos.services import alerts
 from slos.shapes import Candidate
@@ -38,6 +39,7 @@ CHANGEABLE = (
     "calendar_start",
     "time_zone",
     "source",
+    "data_source",
     "query",
     "good_query",
     "bad_query",
@@ -66,6 +68,7 @@ MEASURED_BY = frozenset(
         "type",
         "cluster",
         "source",
+        "data_source",
         "query",
         "good_query",
         "bad_query",
@@ -191,7 +194,9 @@ def check(slo: SLO | None, values: Mapping[str, Any]) -> None:
 def _insert(values: Mapping[str, Any], imported: Mapping[str, Any], door: _Door) -> SLO:
     columns = definitions.check(dict(values))
     columns["cluster"] = _cluster(columns["cluster"], columns["namespace"], door)
-    slo = SLO(**columns, imported=imported, created_at=door.at, updated_at=door.at, due_at=door.at)
+    slo = SLO(**columns, imported=imported, created_at=door.at, updated_at=door.at)
+    for name, value in _outlook(slo, door.at).items():
+        setattr(slo, name, value)
     try:
         with transaction.atomic():
             slo.save(force_insert=True)
@@ -214,9 +219,8 @@ def _change(slo: SLO, values: Mapping[str, Any], imported: Mapping[str, Any] | N
         return []
     was = slo.target
     anew = bool(MEASURED_BY & changes.keys())
-    slo.change(
-        **changes, **(MEASURED_ANEW if anew else {}), updated_at=door.at, due_at=door.at, lease_until=None, claim=None
-    )
+    found = (MEASURED_ANEW if anew else {}) | _outlook(SLO(**columns), door.at)
+    slo.change(**changes, **found, updated_at=door.at, lease_until=None, claim=None)
     if anew or not slo.enabled:
         alerts.withdraw(slo=slo, at=door.at)
     if anew:
@@ -225,6 +229,13 @@ def _change(slo: SLO, values: Mapping[str, Any], imported: Mapping[str, Any] | N
     if "target" in changes:
         TargetChange.objects.create(slo=slo, at=door.at, was=was, becomes=slo.target, changed_by=door.actor.name[:253])
     return sorted(changes)
+
+
+def _outlook(slo: SLO, at: datetime) -> dict[str, Any]:
+    """When it is evaluated next. Where nobody can be asked that is never, and the reason is known at once."""
+    if objectives.is_askable(slo):
+        return {"due_at": at}
+    return {"due_at": None, "status_reason": objectives.complaint_about_source(slo)}
 
 
 def _merged(slo: SLO, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,6 +269,7 @@ def _load_one(candidate: Candidate, door: _Door) -> str:
     """Returns the list of `Imported` that the candidate belongs to. Raises `Invalid` or `Conflict`."""
     if candidate.problem:
         raise Invalid(candidate.problem)
+    _check_storable(candidate.imported)
     key = candidate.body.get("namespace", "default"), candidate.body["name"]
     existing = SLO.objects.select_related("cluster").filter(namespace=key[0], name=key[1]).first()
     values = definitions.read(candidate.body, merge=existing is not None)
@@ -268,6 +280,14 @@ def _load_one(candidate: Candidate, door: _Door) -> str:
         return "created"
     with transaction.atomic():
         return "updated" if _change(existing, values, candidate.imported, door) else "unchanged"
+
+
+def _check_storable(kept: Mapping[str, Any]) -> None:
+    """YAML knows infinity and NaN, JSON does not. Raises `Invalid`."""
+    try:
+        json.dumps(kept, allow_nan=False)
+    except ValueError as error:
+        raise Invalid("Every number must be finite") from error
 
 
 def _reason(refusal: Invalid | Conflict) -> str:

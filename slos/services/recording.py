@@ -361,7 +361,9 @@ def postpone(slos: Sequence[SLO], *, error: str, claim: UUID, due_at: datetime, 
 
 
 def refuse(slo: SLO, *, reason: str, claim: UUID, at: datetime) -> None:
-    """The definition makes no sense, so nothing was asked; the next look is after somebody changed it, or in an interval."""
+    """Nobody can be asked. The next look is after somebody changed the definition, or in an interval if it may help."""
     with transaction.atomic():
         columns = UNKNOWN | {"status_reason": reason[:1024], "failures": slo.failures + 1}
+        if not objectives.is_askable(slo):
+            columns["due_at"] = None
         _save(slo, Status.WARNING, reason, columns, claim=claim, at=at)

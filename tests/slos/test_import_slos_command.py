@@ -2,7 +2,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from slos.models import SLO
-from tests.slos.test_openslo import RATIO
+from tests.slos.test_openslo import LOGS, RATIO
 from tests.slos.test_sloth import DOCUMENT
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +20,15 @@ class TestImportSLOs:
             "created checkout-availability",
             "created checkout-freshness",
         ]
+
+    def test_prints_its_doubts_and_does_not_fail_for_them(self, tmp_path, capsys):
+        (tmp_path / "a.yaml").write_text(LOGS)
+
+        call_command("import_slos", tmp_path / "a.yaml")
+
+        said = capsys.readouterr()
+        assert said.out.splitlines() == ["created batch-speed"]
+        assert "document 1, batch-speed: spec.indicator.spec.ratioMetric.metricSource.type: acme-logs" in said.err
 
     def test_fails_when_a_document_is_rejected_and_stores_the_others(self, tmp_path, capsys):
         (tmp_path / "a.yaml").write_text(f"kind: Pod\n---\n{RATIO}")

@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 
 from aiops import documents as yaml
+from aiops.errors import Invalid
 from slos import definitions, documents
 from slos.models import SLO
 
@@ -75,6 +76,46 @@ spec:
               severity: page
               condition: {kind: burnrate, op: gt, threshold: 14.4, lookbackWindow: 1h, alertAfter: 0m}
         notificationTargets: [{targetRef: pager}]
+"""
+# what Prometheus knows nothing of, and what other readers only warn of
+LOGS = """\
+apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: Batch_Speed
+  labels:
+    tier: [gold]
+spec:
+  service: batch
+  indicator:
+    metadata: {name: batch-speed}
+    spec:
+      ratioMetric:
+        counter: true
+        good:
+          metricSource:
+            type: acme-logs
+            metricSourceRef: acme
+            spec:
+              query: |
+                _category=batch
+                  | where ms < 400
+              timezone: UTC
+        total:
+          metricSource:
+            type: acme-logs
+            metricSourceRef: acme
+            spec:
+              query: _category=batch
+  timeWindow:
+    - duration: 7d
+      isRolling: true
+      calendar: {timeZone: America/New_York}
+  budgetingMethod: Occurrences
+  objectives:
+    - target: 0.98
+  alertPolicies:
+    - Burns-Fast
 """
 
 
@@ -232,11 +273,40 @@ class TestRead:
         assert stored(candidate).name == "checkout-availability"
         assert "called checkout-availability" in candidate.warnings[0]
 
-    def test_says_which_sources_it_cannot_ask(self):
-        metric = {"metricSource": {"type": "Logs", "spec": {"query": "_source=a | where b"}}}
-        candidate = only(changed(indicator={"spec": {"ratioMetric": {"good": metric, "total": metric}}}))
+    def test_keeps_what_it_cannot_ask(self):
+        candidate = only(LOGS)
 
-        assert candidate.problem.endswith("metricSource.type: Logs cannot be asked, only what understands PromQL")
+        slo = stored(candidate)
+        assert (slo.source, slo.data_source, slo.total_query) == ("unsupported", "acme-logs", "_category=batch")
+        assert slo.good_query == "_category=batch\n  | where ms < 400"
+        assert [warning.partition(":")[0] for warning in candidate.warnings] == [
+            "metadata.name",
+            "spec.timeWindow[0].calendar",
+            "spec.indicator.spec.ratioMetric.metricSource.type",
+            "spec.alertPolicies[0]",
+        ]
+        assert "acme-logs is not supported" in candidate.warnings[2]
+
+    def test_learns_from_the_data_source_whom_it_cannot_ask(self):
+        source = {"apiVersion": "openslo/v1", "kind": "DataSource", "metadata": {"name": "main"}}
+        source["spec"] = {"type": "Datadog", "connectionDetails": {}}
+        metric = {"metricSource": {"metricSourceRef": "main", "spec": {"query": "sum:requests{*}"}}}
+        slo = yaml.write(source) + "---\n" + changed(indicator={"spec": {"thresholdMetric": metric}})
+        slo = slo.replace("target: 0.9995", "target: 0.9995\n      op: lt\n      value: 5")
+
+        assert stored(only(slo)).data_source == "Datadog"
+
+    @pytest.mark.parametrize("kind", ["AmazonPrometheus", "VictoriaMetrics", "thanos"])
+    def test_checks_the_queries_of_everything_that_reads_promql(self, kind):
+        good = only(RATIO.replace("Prometheus", kind))
+        broken = only(RATIO.replace("Prometheus", kind).replace("sum(", "sum(("))
+
+        assert stored(good).source == "prometheus"
+        with pytest.raises(Invalid):
+            definitions.read(broken.body)
+
+    def test_refuses_an_indicator_that_asks_two_languages(self):
+        assert "same data source" in only(RATIO.replace("Prometheus", "acme-logs", 1)).problem
 
     def test_goes_on_after_a_broken_document(self):
         candidates = documents.read(yaml.read(f"kind: Pod\n---\n{RATIO}"))
@@ -245,7 +315,7 @@ class TestRead:
 
 
 class TestExport:
-    @pytest.mark.parametrize("text", [RATIO, THRESHOLD])
+    @pytest.mark.parametrize("text", [RATIO, THRESHOLD, LOGS])
     def test_says_what_was_imported(self, text):
         slo = stored(only(text))
 
@@ -263,6 +333,33 @@ class TestExport:
         original["spec"]["timeWindow"][0]["duration"] = "28d"
         assert content == original
 
+    def test_gives_an_unsupported_document_back_but_for_its_name(self):
+        content = yaml.read(documents.export(stored(only(LOGS))))[0].content
+
+        assert content == yaml.read(LOGS.replace("Batch_Speed", "batch-speed"))[0].content
+
+    def test_gives_sources_back_that_ask_by_more_than_a_query(self):
+        metric = {"metricSource": {"type": "CloudWatch", "spec": {"namespace": "web", "metric": ["5xx", "all"]}}}
+        indicator = {"spec": {"ratioMetric": {"counter": True, "bad": metric, "total": metric}}}
+        slo = stored(only(changed(indicator=indicator)))
+
+        exported = yaml.read(documents.export(slo))[0].content
+
+        assert exported["spec"]["indicator"]["spec"] == indicator["spec"]
+        assert (slo.bad_query, slo.total_query) == ("", "")
+
+    def test_writes_the_queries_that_somebody_changed(self):
+        slo = stored(only(LOGS))
+        slo.total_query, slo.data_source = "_category=all", "other-logs"
+
+        again = stored(only(documents.export(slo)))
+
+        assert (again.total_query, again.good_query, again.data_source) == (
+            "_category=all",
+            slo.good_query,
+            "other-logs",
+        )
+
     @pytest.mark.parametrize(
         "members",
         [
@@ -277,6 +374,8 @@ class TestExport:
                     "query": "histogram_quantile(0.95, sum by (le) (rate(http_seconds_bucket[5m])))",
                 },
             },
+            {"indicator": {"source": "unsupported", "dataSource": "acme-logs", "query": "a | b", "rawType": "failure"}},
+            {"indicator": {"source": "unsupported", "dataSource": "acme"}, "type": "latency", "target": 250},
             {"type": "throughput", "window": "24h", "namespace": "web", "labels": {"team": "a,b"}},
             {
                 "indicator": {

@@ -1,10 +1,14 @@
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from aiops.apikeys.roles import Role
 from aiops.audit.models import AuditEvent
 from slos.models import SLO
+from slos.services import evaluation
 from tests.slos.api.conftest import api_of
-from tests.slos.test_openslo import RATIO, THRESHOLD
+from tests.slos.test_openslo import LOGS, RATIO, THRESHOLD
 from tests.slos.test_sloth import DOCUMENT
 
 BOTH = f"{RATIO}---\n{DOCUMENT}"
@@ -91,6 +95,74 @@ class TestImport:
         answer = api_of(Role.ADMIN, namespaces=["web"]).load(RATIO)
 
         assert "scope" in answer.json()["status"]["rejected"][0]["reason"]
+
+    def test_refuses_numbers_that_no_database_keeps(self, admin):
+        answer = admin.load(RATIO.replace("wiki: https://wiki.example/slo", "wiki: .inf"))
+
+        assert "finite" in answer.json()["status"]["rejected"][0]["reason"]
+
+
+class TestUnsupportedSource:
+    """An SLO for a data source that nobody here can ask: on the list, never measured, never lost."""
+
+    def test_is_shown_as_unknown(self, admin):
+        answer = admin.load(LOGS)
+
+        status = answer.json()["status"]
+        assert (answer.status_code, status["created"], status["rejected"]) == (201, ["batch-speed"], [])
+        assert any("acme-logs is not supported" in doubt["warning"] for doubt in status["warnings"])
+        assert [item["name"] for item in admin.get("/slos").json()["items"]] == ["batch-speed"]
+        slo = admin.get("/slos/batch-speed").json()
+        assert slo["metadata"]["annotations"] == {"aiops/invalid": "true"}
+        assert (slo["spec"]["indicator"]["source"], slo["spec"]["indicator"]["dataSource"]) == (
+            "unsupported",
+            "acme-logs",
+        )
+        assert (slo["status"]["current"], slo["status"]["status"]) == (None, "warning")
+        assert slo["status"]["statusReason"] == "query error: data source acme-logs is not supported"
+        gate = admin.get("/slos/batch-speed/gate").json()["status"]
+        assert gate["allow"] is False
+        assert "acme-logs is not supported" in gate["reason"]
+
+    def test_has_a_rule_file_that_says_what_is_missing(self, admin):
+        admin.load(LOGS)
+
+        text = admin.get("/slos/batch-speed/rules").content.decode()
+
+        assert "data source acme-logs is not supported" in text.splitlines()[0]
+        assert "_category" not in text
+
+    def test_is_exported_as_it_came(self, admin):
+        admin.load(LOGS)
+
+        text = admin.get("/slos/batch-speed/openslo").content.decode()
+
+        assert "type: acme-logs" in text
+        for again in (text, LOGS):
+            assert admin.load(again).json()["status"]["unchanged"] == ["batch-speed"]
+
+    def test_is_not_asked_for_again_and_again(self, admin):
+        admin.load(LOGS)
+        later = timezone.now() + timedelta(days=1)
+
+        assert evaluation.evaluate_due(at=later) == 0
+        [slo] = evaluation.evaluate(slos=SLO.objects.all(), at=later)
+
+        assert (slo.due_at, slo.status_reason) == (None, "query error: data source acme-logs is not supported")
+        admin.put("/slos/batch-speed", {"target": 97})
+        assert evaluation.evaluate_due(at=later) == 0
+
+    def test_can_become_one_that_is_measured_and_back(self, admin):
+        admin.load(LOGS)
+        indicator = admin.get("/slos/batch-speed").json()["spec"]["indicator"]
+        assert admin.put("/slos/batch-speed", {"indicator": indicator}).json()["metadata"]["resourceVersion"] == "1"
+
+        changed = admin.put("/slos/batch-speed", {"indicator": {"source": "issues"}}).json()
+
+        assert changed["status"]["statusReason"] is None
+        assert SLO.objects.get().due_at is not None
+        assert admin.load(LOGS).json()["status"]["updated"] == ["batch-speed"]
+        assert SLO.objects.get().due_at is None
 
 
 class TestExport:

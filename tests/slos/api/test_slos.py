@@ -241,6 +241,8 @@ class TestCreate:
             ({"indicator": EVENTS | {"matchLabels": {"a-b": "c"}}}, "indicator.matchLabels"),
             ({"indicator": EVENTS | {"matchLabels": {"__name__": "c"}}}, "indicator.matchLabels"),
             ({"indicator": {"matchLabels": {"a": "b"}}}, "indicator.matchLabels"),
+            ({"indicator": {"source": "unsupported"}}, "indicator.dataSource"),
+            ({"indicator": EVENTS | {"dataSource": "acme"}}, "indicator.dataSource"),
             ({"cluster": "nowhere"}, "cluster"),
             ({"labels": {"a": 1}}, "labels.a"),
             (
