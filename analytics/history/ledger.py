@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from operator import attrgetter
-from random import Random
 
 from aiops.audit import records, services
 from aiops.audit.actor import ActorKind
@@ -35,7 +34,6 @@ class Ledger:
     """Continues `chain`, which the caller holds locked and stores at the end."""
 
     chain: AuditChain
-    random: Random
     table: Table = field(default_factory=lambda: Table(AuditEvent, with_id=True))
 
     def lines(self, acts: list[Act]) -> list[str]:
@@ -47,7 +45,7 @@ class Ledger:
         chain = self.chain
         chain.length += 1
         event = AuditEvent(
-            id=f"audit-{moment:%Y%m%d-%H%M%S}{MICROSECONDS}-{self.random.getrandbits(32):08x}",
+            id=f"audit-{moment:%Y%m%d-%H%M%S}{MICROSECONDS}-{chain.length:08x}",
             at=moment, action=act.action, event_type=act.event_type, user=act.user, role="operator",
             actor_type=ActorKind.USER.value, resource_type=act.subject.value, resource=act.name, namespace=act.namespace,
             correlation_id=act.incident, details=act.details, source_ip="192.0.2.10", user_agent="history",

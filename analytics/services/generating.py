@@ -64,7 +64,7 @@ def generate(order: Order, *, tell: Tell = lambda line: None) -> Counter[str]:
     )
     with transaction.atomic():
         around_triggers = _without_triggers()
-        ledger = _ledger(order)
+        ledger = _ledger()
         scribe = Scribe(
             numbers=_numbers(order),
             clusters=_clusters(order),
@@ -241,10 +241,10 @@ def _parts(rows: Iterator[Usage]) -> Iterator[list[Usage]]:
 # --- names and keys --------------------------------------------------------------------------------------------------------
 
 
-def _ledger(order: Order) -> Ledger:
+def _ledger() -> Ledger:
     AuditChain.objects.get_or_create(number=CHAIN)
     chain = AuditChain.objects.select_for_update().get(number=CHAIN)
-    return Ledger(chain, Random(f"ledger {order.seed}"))  # noqa: S311 - an invented past, not a secret
+    return Ledger(chain)
 
 
 def _numbers(order: Order) -> Numbers:

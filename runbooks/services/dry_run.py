@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from aiops.clients.errors import ClientError, ClientUnavailable
+from aiops.clients.errors import ClientError, ClientUnavailable, VersionConflict
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.errors import DomainError, Unavailable
 from federation import services as federation
 from federation.models import Cluster
 from incidents.models import Incident
 from runbooks import readable, steps
-from runbooks.actions import ACTIONS, NAMES_ONLY, ActionRefused, Call, Change, Target
+from runbooks.actions import ACTIONS, NAMES_ONLY, Action, ActionRefused, Call, Change, Preview, Target
 from runbooks.definitions import AI_ANALYZE, KUBECTL, NOTIFICATION, SCRIPT, WAIT
 from runbooks.documents import diff
 from runbooks.models import Runbook
 from runbooks.services import blast_radius, envelope
 
+LOOKS = 5  # at an object that changes between reading and trying
 OK, REFUSED, UNSUPPORTED, ERROR = "ok", "refused", "unsupported", "error"
 HARMLESS = {
     SCRIPT: "A person does this step and marks it done.",
@@ -107,11 +108,8 @@ class _Trial:
         action = ACTIONS[kind]
         try:
             client = self._connect(self.cluster)
-            call = Call(client, self.target, params)
-            change = action.prepare(call)
+            change, refused, preview = self._look(action, Call(client, self.target, params))
             self.changes.append(change)
-            refused = self._refusals(client, change)
-            preview = action.preview(call, change)
         except ActionRefused as error:
             return REFUSED, error.message, ""
         except ClientUnavailable as error:
@@ -123,6 +121,17 @@ class _Trial:
         if refused:
             return REFUSED, "; ".join(refused), difference
         return OK, preview.summary, difference
+
+    def _look(self, action: Action, call: Call, looks: int = LOOKS) -> tuple[Change, list[str], Preview]:
+        """What the action would do, what the envelope says to it and what would come of it. Raises as the action does."""
+        change = action.prepare(call)
+        refused = self._refusals(call.client, change)
+        try:
+            return change, refused, action.preview(call, change)
+        except VersionConflict:  # it changed under our eyes
+            if looks == 1:
+                raise
+            return self._look(action, call, looks - 1)
 
     def _refusals(self, client: KubernetesClient, change: Change) -> list[str]:
         assert self.cluster is not None

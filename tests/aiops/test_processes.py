@@ -32,7 +32,11 @@ def scripts(tmp_path: Path) -> Path:
 
 
 def launch(scripts: Path, commands: dict[str, str]) -> subprocess.Popen[str]:
-    code = f"import sys; from aiops import processes; sys.exit(processes.start({commands!r}))"
+    # whoever runs the tests may ignore hangups (`nohup`); the parent must not
+    code = (
+        "import signal, sys; from aiops import processes; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+        f"sys.exit(processes.start({commands!r}))"
+    )
     return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=scripts,
