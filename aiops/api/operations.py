@@ -110,14 +110,17 @@ def command(*, body: type[Body] = EmptyBody, path: str | None = None, **facts: A
     return decorate
 
 
-def sub_document(*, path: str | None = None, **facts: Any) -> Callable[[Handler], Any]:
-    """`GET /<things>/{name}/<method name>`: method(self, row) -> document or `Response`."""
+def sub_document(*, path: str | None = None, reading: Any = None, **facts: Any) -> Callable[[Handler], Any]:
+    """`GET /<things>/{name}/<method name>`: method(self, row) -> document or `Response`.
+
+    With a `selection.Reading` the method gets the rows that it gives.
+    """
     described = Operation(**{"refusals": (404,), "names_object": True, **facts})
 
     def decorate(handler: Handler) -> Any:
         @wraps(handler)
         def wrapped(self: Any, request: Request, name: str) -> Any:
-            return self.answer(handler(self, self.get_object()))
+            return self.answer(handler(self, self.get_object() if reading is None else self.addressed(reading)))
 
         return _routed(wrapped, described, "get", path)
 

@@ -47,6 +47,22 @@ class Columns:
     key: str = ""  # a unique column that the indexes of the list hold
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How single objects are read other than as instances: all that a document shows in one statement.
+
+    `shape` makes dicts of the rows: `values()` with `pk`, which may name what belongs to the object. When that gives several
+    rows for one object, `shape` orders them. `raw` are JSON columns nobody looks into.
+    """
+
+    shape: Callable[[QuerySet[Any]], QuerySet[Any, dict[str, Any]]]
+    raw: Sequence[str] = ()
+
+    def is_one(self, rows: Sequence[Any]) -> bool:
+        """Whether all rows are of the same object."""
+        return len({row["pk"] for row in rows}) == 1
+
+
 class Remembered:
     """Figures of this process by what they are about and a stamp; those that came first go first."""
 
@@ -157,6 +173,18 @@ class Asked:
             except Unmappable:
                 pass
         return self.plain()[:size]
+
+    def read(self, reading: Reading) -> Iterable[Any]:
+        """All rows as the reading makes them."""
+        if self.conditions is not None:
+            statement = shapes.statement(
+                (*self.shape, reading), lambda: reading.shape(self._narrowed()), raw=reading.raw
+            )
+            try:
+                return statement.all(**self.values)
+            except Unmappable:
+                pass
+        return reading.shape(self.plain())
 
     def page(self, page: Page, total: int, columns: Columns) -> Iterable[Any]:
         """The rows of a page. Past the end nothing is asked."""

@@ -30,7 +30,7 @@ from aiops.api.ordering import CodePoint
 from aiops.api.pagination import Page
 from aiops.api.parsers import BODY_MAX
 from aiops.api.requests import ApiRequest
-from aiops.api.selection import Asked, Columns, equals, scope_conditions
+from aiops.api.selection import Asked, Columns, Reading, equals, scope_conditions
 from aiops.api.serializers import (
     Body,
     Envelope,
@@ -241,30 +241,34 @@ class ResourceViewSet(ViewSetMixin, ApiView):
         return scope_conditions(self.scope, namespace=namespace, cluster=self.scope_cluster)
 
     def get_object(self) -> Any:
-        """The addressed row (NAME-2…4). Raises `Missing`, or `BadRequest` when the name is ambiguous."""
+        """The addressed row (NAME-2…4). Raises as `addressed`."""
+        return self.addressed(None)[0]
+
+    def addressed(self, reading: Reading | None) -> Sequence[Any]:
+        """The rows of the addressed object. Raises `Missing`, or `BadRequest` when the name is ambiguous."""
         name: str = self.kwargs[self.lookup_field]
         namespace = self.param("namespace") if self.namespaced else None
         if any("\x00" in part for part in self.kwargs.values()):  # no database holds such a name
             raise Missing("Not found")
-        found = self.named(name, namespace)
-        if len(found) == 1:
-            return found[0]
+        found = self.named(name, namespace, reading)
         if not found:
             raise Missing(f"{self.document.KIND} not found")
-        preferred = self.named(name, DEFAULT_NAMESPACE) if namespace is None else []
+        if len(found) == 1 or (reading is not None and reading.is_one(found)):
+            return found
+        preferred = self.named(name, DEFAULT_NAMESPACE, reading) if namespace is None else []
         if not preferred:
             reason = ["Several namespaces have an object of this name."]
             raise BadRequest("The name is ambiguous, give a namespace", {"namespace": reason})
-        return preferred[0]
+        return preferred
 
-    def named(self, name: str, namespace: str | None) -> Sequence[Any]:
-        """At most two rows of that name that the key may see."""
+    def named(self, name: str, namespace: str | None, reading: Reading | None) -> Sequence[Any]:
+        """What the key may see of that name: at most two instances, or the rows that the reading makes of them."""
         where = {self.lookup_field: name} | ({} if namespace is None else {"namespace": namespace})
         conditions = self.queryset_conditions()
         if conditions is not None:
             conditions.extend(equals(column, value) for column, value in where.items())
         asked = Asked(type(self), self.queryset, lambda: self.get_queryset().filter(**where), conditions)
-        return list(asked.some(2))
+        return list(asked.some(2) if reading is None else asked.read(reading))
 
     def check_version(self, row: Any) -> bool:
         """CON-3: whether the client named a version. Raises `Conflict` when it is not the current one."""
@@ -318,16 +322,22 @@ class ResourceViewSet(ViewSetMixin, ApiView):
 
     @staticmethod
     def etag(row: Any) -> dict[str, str]:
-        version = getattr(row, "version", None)
+        version = row.get("version") if isinstance(row, dict) else getattr(row, "version", None)
         return {} if version is None else {"ETag": f'"{version}"'}
 
 
 class Reads:
     """`GET /<things>/{name}`."""
 
+    # given: the object is read by it, and `render_document` gets the dict instead of an instance
+    reading: ClassVar[Reading | None] = None
+
     def retrieve(self: Any, request: Request, name: str) -> Response:
-        response: Response = self.answer(self.get_object())
-        return response
+        if self.reading is None:
+            response: Response = self.answer(self.get_object())
+            return response
+        row = self.addressed(self.reading)[0]
+        return Response(self.render_document(row), headers=self.etag(row))
 
     def operation_named(self: Any, name: str) -> Operation:
         if name == "retrieve":

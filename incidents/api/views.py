@@ -1,15 +1,17 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet
 from rest_framework.response import Response
 
 from aiops.api.operations import Sent, command, sub_document
 from aiops.api.ordering import CodePoint
 from aiops.api.pagination import Page
+from aiops.api.selection import Reading
 from aiops.api.serializers import API_VERSION, Rendered, Shape, list_document, list_of
 from aiops.api.views import Lists, Reads, ResourceViewSet
 from aiops.errors import Invalid, Missing
+from aiops.nested import Nested
 from aiops.statements import Slot, Statement
 from analytics.api.costs import IncidentCostDocument
 from analytics.services.figures import costs
@@ -25,7 +27,7 @@ from incidents.api.serializers.postmortems import (
     PostMortemItem,
     ReviewBody,
 )
-from incidents.models import AIInsight, Incident, PostMortem, TimelineEvent
+from incidents.models import AIInsight, Incident, PostMortem
 from incidents.services import history, lifecycle, postmortems
 from runbooks.api.serializers.remediations import PlanDocument, RemediationDocument, remediation_document
 from runbooks.models import RemediationPlan
@@ -33,13 +35,22 @@ from runbooks.services import planning
 from slos.services import attribution
 
 NEWEST_INSIGHT = Statement(lambda: AIInsight.objects.filter(incident=Slot("incident")).order_by("-attempt")[:1])
-TIMELINE = Statement(
-    lambda: (
-        TimelineEvent.objects.filter(incident=Slot("incident"))
-        .order_by("at", "pk")
-        .values("at", "type", "source", "message", "severity", "details")
+INCIDENT = Reading(
+    lambda rows: rows.values(
+        "pk",
+        *shapes.DOCUMENT_COLUMNS,
+        newest_insight=Nested(
+            AIInsight.objects.filter(incident=OuterRef("pk")).order_by("-attempt").values(*shapes.INSIGHT_COLUMNS)[:1]
+        ),
+        burned=Nested(attribution.burned(OuterRef("pk"))),
     ),
-    raw=("details",),
+    raw=("labels", "annotations"),
+)
+TIMELINE = Reading(
+    lambda rows: rows.order_by("timeline__at", "timeline__pk").values(
+        "pk", "name", "namespace", *(f"timeline__{column}" for column in shapes.TIMELINE_COLUMNS)
+    ),
+    raw=("timeline__details",),
 )
 
 
@@ -54,13 +65,19 @@ class IncidentViewSet(Clocked, Lists, Reads, ResourceViewSet):
     key = "name"
     tallied = ("incidents.Incident",)
     scope_cluster = "cluster_name"
+    reading = INCIDENT
 
     def render_items(self, rows: Iterable[Any]) -> list[Rendered]:
         return shapes.IncidentItem.render_all(rows, now=self.now)
 
-    def render_document(self, row: Incident) -> Rendered:
-        newest = NEWEST_INSIGHT.first(incident=row.pk)
-        burned = attribution.of_incident(incident=row)
+    def render_document(self, row: Incident | dict[str, Any]) -> Rendered:
+        newest: Any
+        if isinstance(row, Incident):  # what a command returns
+            newest = NEWEST_INSIGHT.first(incident=row.pk)
+            burned = attribution.of_incident(incident=row)
+        else:
+            newest = row["newest_insight"][0] if row["newest_insight"] else None
+            burned = attribution.shown(row["burned"])
         return shapes.IncidentDocument.render(row, now=self.now, insight=newest, burned=burned)
 
     # people's actions
@@ -128,11 +145,12 @@ class IncidentViewSet(Clocked, Lists, Reads, ResourceViewSet):
 
     # what belongs to it
 
-    @sub_document(answer=shapes.TimelineDocument)
-    def timeline(self, incident: Incident) -> Rendered:
+    @sub_document(answer=shapes.TimelineDocument, reading=TIMELINE)
+    def timeline(self, rows: Sequence[dict[str, Any]]) -> Rendered:
         """Its story, oldest event first."""
-        events = shapes.TimelineEntry.render_all(TIMELINE.all(incident=incident.pk))
-        metadata = {"name": incident.name, "namespace": incident.namespace, "eventCount": len(events)}
+        # an incident without events is one row without one
+        events = shapes.TimelineEntry.render_all(row for row in rows if row["timeline__at"] is not None)
+        metadata = {"name": rows[0]["name"], "namespace": rows[0]["namespace"], "eventCount": len(events)}
         return {
             "apiVersion": API_VERSION,
             "kind": shapes.TimelineDocument.KIND,

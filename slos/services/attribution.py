@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from aiops.statements import Slot, Statement
 from incidents.models import Incident
@@ -105,26 +105,34 @@ def of_slo(*, slo: SLO, since: datetime) -> list[dict[str, Any]]:
     ]
 
 
-# constant SQL: every read of an incident asks for it
-BURNED = Statement(
-    lambda: (
-        Attribution.objects.filter(incident=Slot("incident"))
+def burned(incident: Any) -> QuerySet[Any, Any]:
+    """The budgets that an incident burned, the worst first: what `shown` makes figures of. `incident` may be an expression."""
+    return (
+        Attribution.objects.filter(incident=incident)
         .order_by()
-        .values_list("slo__name", "slo__namespace", "slo__budget_total")
+        .values("slo__name", "slo__namespace", "slo__budget_total")
         .annotate(minutes=Sum("minutes"))
         .order_by("-minutes", "slo__name", "slo__namespace")[:MOST_SHOWN]
     )
-)
+
+
+BURNED = Statement(lambda: burned(Slot("incident")))  # every answer to a command on an incident asks for it
 
 
 def of_incident(*, incident: Incident) -> list[dict[str, Any]]:
     """The budgets that the incident burned, the worst first: `{slo, namespace, minutes, percent}`. One query."""
+    return shown(BURNED.all(incident=incident.pk))
+
+
+def shown(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
-            "slo": name,
-            "namespace": namespace,
-            "minutes": round(minutes, MINUTE_DIGITS),
-            "percent": round(100 * minutes / total, VALUE_DIGITS) if total else None,
+            "slo": row["slo__name"],
+            "namespace": row["slo__namespace"],
+            "minutes": round(row["minutes"], MINUTE_DIGITS),
+            "percent": round(100 * row["minutes"] / total, VALUE_DIGITS)
+            if (total := row["slo__budget_total"])
+            else None,
         }
-        for name, namespace, total, minutes in BURNED.rows(incident=incident.pk)
+        for row in rows
     ]

@@ -32,7 +32,7 @@ from aiops.api.serializers import (
     Shape,
 )
 from incidents.intake import Rejected
-from incidents.models import AIInsight, TimelineEvent
+from incidents.models import TimelineEvent
 from incidents.services.correlation import Receipt
 from incidents.services.lifecycle import LONGEST_SNOOZE
 from incidents.states import IncidentState, Severity, Source
@@ -187,8 +187,12 @@ class AnalysisResult(Shape):
     confidence = NumberField(min_value=0, max_value=1)
     relatedEvents = ListField(child=TextField())
 
-    def get_recommendation(self, row: AIInsight) -> str:
-        return str(row.recommendations[0]) if row.recommendations else ""
+    def get_recommendation(self, row: Row) -> str:
+        recommendations = read(row, "recommendations")
+        return str(recommendations[0]) if recommendations else ""
+
+
+INSIGHT_COLUMNS = ("analysis", "recommendations", "confidence", "related_events")
 
 
 class BurnedBudget(Shape):
@@ -240,6 +244,25 @@ class IncidentDocument(ObjectSerializer):
     status = IncidentStatus(source="*")
 
 
+DOCUMENT_COLUMNS = (
+    *ITEM_COLUMNS,
+    "uid",
+    "updated_at",
+    "version",
+    "detection_source",
+    "correlation_id",
+    "runbook",
+    "escalation_policy",
+    "acknowledged_by",
+    "acknowledge_message",
+    "snoozed_at",
+    "snoozed_by",
+    "snooze_reason",
+    "escalated_at",
+    "timeline_count",
+)
+
+
 # --- sub-documents -----------------------------------------------------------------------------------------------------
 
 
@@ -250,16 +273,21 @@ class TimelineMetadata(Shape):
 
 
 class TimelineEntry(Shape):
-    timestamp = TimeField(source="at")
-    type = EnumField(TimelineEvent.Type)
-    source = TextField()  # type: ignore[assignment]  # DRF takes it out of the class
-    message = TextField()
+    """An event as the incident it belongs to sees it."""
+
+    timestamp = TimeField(source="timeline.at")
+    type = EnumField(TimelineEvent.Type, source="timeline.type")
+    source = TextField(source="timeline.source")  # type: ignore[assignment]  # DRF takes it out of the class
+    message = TextField(source="timeline.message")
     severity = Method()
-    details = ObjectField()
+    details = ObjectField(source="timeline.details")
 
     @extend_schema_field(EnumField(Severity, allow_null=True))
-    def get_severity(self, row: Row) -> str | None:
-        return read(row, "severity") or None
+    def get_severity(self, row: Rendered) -> str | None:
+        return row["timeline__severity"] or None
+
+
+TIMELINE_COLUMNS = ("at", "type", "source", "message", "severity", "details")
 
 
 class TimelineDocument(Document):

@@ -152,12 +152,23 @@ class TestRetrieve:
             {"slo": "quick", "namespace": "default", "minutes": 1.0, "percent": None},  # not evaluated yet
         ]
 
-    def test_costs_three_queries(self, viewer: Api, django_assert_num_queries: Any) -> None:
+    def test_costs_one_query(self, viewer: Api, django_assert_num_queries: Any) -> None:
         make_incident(name="a")
         viewer.get("/incidents/a")
 
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(1):
             viewer.get("/incidents/a")
+
+    def test_reads_as_a_command_answers(self, operator: Api) -> None:
+        make_insight(
+            incident=make_incident(name="a"), confidence=0.25, recommendations=["100 % of 'it'"], related_events=["x"]
+        )
+
+        answered = operator.post("/incidents/a/acknowledge", {"acknowledgedBy": "ann"})
+        read = operator.get("/incidents/a")
+
+        assert read.json() == answered.json()
+        assert read["ETag"] == answered["ETag"]
 
     def test_unknown(self, viewer: Api) -> None:
         assert viewer.get("/incidents/nope").status_code == 404
@@ -342,6 +353,15 @@ class TestSubDocuments:
         assert [event["type"] for event in timeline["events"]] == ["Detection", "Acknowledgement", "Resolution"]
         assert timeline["metadata"]["eventCount"] == len(timeline["events"]) == status["timelineCount"]
         assert timeline["events"][1]["details"] == {"message": "on it"}
+
+    def test_a_timeline_costs_one_query(self, viewer: Api, django_assert_num_queries: Any) -> None:
+        make_incident(name="a").timeline.all().delete()
+        empty = viewer.get("/incidents/a/timeline").json()
+
+        assert (empty["metadata"]["eventCount"], empty["events"]) == (0, [])
+        assert viewer.get("/incidents/a/timeline", namespace="elsewhere").status_code == 404
+        with django_assert_num_queries(1):
+            viewer.get("/incidents/a/timeline")
 
     def test_anomalies(self, viewer: Api) -> None:
         incident = make_incident(name="a", cluster=make_cluster(name="east"))
