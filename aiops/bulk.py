@@ -19,15 +19,21 @@ from aiops.statements import execute, fetch
 M = TypeVar("M", bound=Model)
 
 
-def create(rows: Iterable[M]) -> list[M]:
-    """Insert `rows`, all of one model, and give them their keys. Raises `IntegrityError` as any insert does."""
+def create(rows: Iterable[M], *, ignore_conflicts: bool = False) -> list[M]:
+    """Insert `rows`, all of one model, and give them their keys. Raises `IntegrityError` as any insert does.
+
+    `ignore_conflicts`: a row that is there already stands, and none of `rows` gets a key.
+    """
     rows = list(rows)
     if not rows:
         return rows
     model = type(rows[0])
     if connection.vendor != "postgresql":
-        return model._default_manager.bulk_create(rows)
+        return model._default_manager.bulk_create(rows, ignore_conflicts=ignore_conflicts)
     fields = stored(model)
+    if ignore_conflicts:
+        execute(f"{insertion(model)} ON CONFLICT DO NOTHING", [document(rows, fields)])
+        return rows
     for row, (key,) in zip(rows, fetch(_insert(model), [document(rows, fields)]), strict=True):
         row.pk = key
         row._state.adding, row._state.db = False, connection.alias
@@ -65,12 +71,18 @@ def stored(model: type[Model]) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=64)
 def _insert(model: type[Model]) -> str:
+    return f"{insertion(model)} RETURNING {connection.ops.quote_name(_key(model).column)}"
+
+
+@lru_cache(maxsize=64)
+def insertion(model: type[Model]) -> str:
+    """PostgreSQL's INSERT of a `document`."""
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
     columns = ", ".join(quote(field.column) for field in stored(model))
     return (
         f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - names of our own tables and columns
-        f"FROM jsonb_populate_recordset(NULL::{table}, %s) RETURNING {quote(_key(model).column)}"
+        f"FROM jsonb_populate_recordset(NULL::{table}, %s)"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol, cast
 
 from django.db import connection, models
 
+from aiops import bulk
 from aiops.errors import InvalidTransition, LostRace
 from aiops.statements import execute
 
@@ -16,20 +17,34 @@ class Versioned(Protocol):
     state: str
 
 
-def change(row: models.Model, **changes: Any) -> None:
+def change(row: models.Model, *, beside: models.Model | None = None, **changes: Any) -> None:
     """Write `changes` if nobody wrote the row since we read it. Raises `LostRace` otherwise.
 
     The UPDATE names the version it read, so of two racing callers exactly one wins (and If-Match is free).
-    `QuerySet.update` skips `auto_now`, so timestamps travel as arguments.
+    `QuerySet.update` skips `auto_now`, so timestamps travel as arguments. `beside` is a new row that tells of the change: it is
+    stored with it or not at all, on PostgreSQL in the same round trip; it gets no key here.
     """
     versioned = cast(Versioned, row)
     changes["version"] = versioned.version + 1
     sql, fields = _compare_and_set(type(row), tuple(changes))
     values = [_stored(field, value) for field, value in zip(fields, changes.values(), strict=True)]
-    if not execute(sql, [*values, row.pk, versioned.version]):
+    parameters = [*values, row.pk, versioned.version]
+    is_written = _written_with(beside, sql, parameters) if beside is not None else execute(sql, parameters)
+    if not is_written:
         raise LostRace(f"{row} changed meanwhile", "Read it again and repeat the request.")
     for field, value in changes.items():
         setattr(row, field, value)
+
+
+def _written_with(beside: models.Model, sql: str, parameters: list[Any]) -> bool:
+    model = type(beside)
+    if connection.vendor == "postgresql":
+        text = f"WITH changed AS ({sql} RETURNING 1) {bulk.insertion(model)}, changed"
+        return bool(execute(text, [*parameters, bulk.document([beside], bulk.stored(model))]))
+    is_written = bool(execute(sql, parameters))
+    if is_written:
+        bulk.create([beside])
+    return is_written
 
 
 @lru_cache(maxsize=512)

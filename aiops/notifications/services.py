@@ -1,15 +1,16 @@
 """Writes the outbox: who is to hear of what. Rows are made in the caller's transaction; `delivery` sends them afterwards."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Count, F, Max
+from django.db.models import Count, F, Max, QuerySet
 
+from aiops import bulk
 from aiops.audit.actor import Actor
 from aiops.audit.services import Record, record
 from aiops.errors import Conflict
@@ -19,7 +20,7 @@ from aiops.notifications.models import Attachment, Channel, Notification, Policy
 from aiops.notifications.rules import matches
 from aiops.nudges import nudge
 from aiops.redaction import redact, redact_details
-from aiops.statements import Statement
+from aiops.statements import Shapes, Slot, Statement
 
 __all__ = ["Message", "announce", "hold", "release", "retry"]
 
@@ -30,6 +31,8 @@ DELIVER = "aiops.notifications.tasks.deliver"
 MAX_NUDGES = 20  # of one call; the sweep finds the others
 CHANNELS = Statement(lambda: Channel.objects.filter(enabled=True))
 POLICIES = Statement(lambda: Policy.objects.filter(enabled=True))
+SHAPED = 4  # channels, and subjects, up to which what they heard is constant SQL
+HEARD = Shapes(SHAPED * SHAPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def announce(*messages: Message, at: datetime) -> None:
     rows = [_row(address, usage, at) for address in addresses]
     _drop_overtaken(messages, at)
     # a key that exists already was announced already: the row that stands wins
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+    bulk.create(rows, ignore_conflicts=True)
     for row in [row for row in rows if row.due_at == at][:MAX_NUDGES]:
         nudge(DELIVER, key=row.key)
 
@@ -96,24 +99,33 @@ def _addresses(message: Message, policies: Sequence[Policy], channels: dict[str,
 def _usage(addresses: Sequence[_Address], at: datetime) -> dict[tuple[str, str], _Usage]:
     longest = max((address.policy.deduplication_seconds for address in addresses if address.policy), default=0)
     since = at - max(HOUR, timedelta(seconds=longest))
-    rows = (
-        Notification.objects.filter(
-            channel_name__in={address.channel.name for address in addresses},
-            subject_name__in={address.message.subject_name for address in addresses},
-            created_at__gt=since,
-        )
-        .exclude(state=State.SUPPRESSED)
-        .order_by()
-        .values_list("channel_name", "subject_name", "event")
-        .annotate(Count("pk"), Max("created_at"))
-    )
+    channels = sorted({address.channel.name for address in addresses})
+    subjects = sorted({address.message.subject_name for address in addresses})
     usage: dict[tuple[str, str], _Usage] = {}
-    for channel, subject, event, count, last in rows:
-        entry = usage.setdefault((channel, subject), _Usage(last={}))
-        entry.count += count
+    for row in _heard(channels, subjects, since):
+        entry = usage.setdefault((row["channel_name"], row["subject_name"]), _Usage(last={}))
+        entry.count += row["count"]
         if entry.last is not None:
-            entry.last[event] = last
+            entry.last[row["event"]] = row["newest"]
     return usage
+
+
+def _heard(channels: Sequence[str], subjects: Sequence[str], since: datetime) -> Iterable[dict[str, Any]]:
+    """How many messages of which event these channels got about these subjects, and when the last one."""
+    if max(len(channels), len(subjects)) > SHAPED:
+        return _counted(channels, subjects, since)
+    values: dict[str, Any] = {f"channel{number}": name for number, name in enumerate(channels)}
+    values |= {f"subject{number}": name for number, name in enumerate(subjects)}
+    slots = [Slot(name) for name in values]
+    shape = (len(channels), len(subjects))
+    statement = HEARD.statement(shape, lambda: _counted(slots[: shape[0]], slots[shape[0] :], Slot("since")))
+    return statement.all(**values, since=since)
+
+
+def _counted(channels: Any, subjects: Any, since: Any) -> QuerySet[Notification, dict[str, Any]]:
+    rows = Notification.objects.filter(channel_name__in=channels, subject_name__in=subjects, created_at__gt=since)
+    rows = rows.exclude(state=State.SUPPRESSED).order_by()
+    return rows.values("channel_name", "subject_name", "event").annotate(count=Count("pk"), newest=Max("created_at"))
 
 
 def _refusal(address: _Address, usage: _Usage, at: datetime) -> str:

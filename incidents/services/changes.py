@@ -8,7 +8,6 @@ from typing import Any
 from django.db import connection
 from django.dispatch import Signal
 
-from aiops import bulk
 from aiops.audit import services as audit
 from aiops.audit.actor import Actor
 from aiops.notifications import services as notifications
@@ -47,11 +46,11 @@ class Change:
 def write(incident: Incident, change: Change, *, at: datetime, to: str | None = None, **columns: Any) -> None:
     """Change the row (to the state `to`, if given) and append to its timeline. Raises `InvalidTransition` or `LostRace`."""
     columns |= {"updated_at": at, "timeline_count": incident.timeline_count + 1}
+    event = timeline.event(incident, change.entry(), at)
     if to is None:
-        incident.change(**columns)
+        incident.change(beside=event, **columns)
     else:
-        incident.move_to(to, **columns)
-    bulk.create([timeline.event(incident, change.entry(), at)])
+        incident.move_to(to, beside=event, **columns)
 
 
 def tell(incident: Incident, change: Change, *, actor: Actor, at: datetime, **facts: Any) -> None:

@@ -56,6 +56,18 @@ class TestCreate:
         with pytest.raises(IntegrityError), transaction.atomic():
             bulk.create([twin])
 
+    def test_lets_a_row_that_is_there_already_stand_when_asked_to(self):
+        first = make_incident()
+        twin, fresh = make_incident(state="Resolved"), make_incident(state="Resolved")
+        Incident.objects.filter(pk__in=[twin.pk, fresh.pk]).delete()
+        twin.pk, twin.name, twin.description = None, first.name, "another"
+        fresh.pk = None
+
+        bulk.create([twin, fresh], ignore_conflicts=True)
+
+        stored = dict(Incident.objects.values_list("name", "description"))
+        assert stored == {first.name: first.description, fresh.name: fresh.description}
+
     def test_of_nothing_asks_nothing(self):
         with CaptureQueriesContext(
             connection,

@@ -1,7 +1,8 @@
 import pytest
 
 from aiops.errors import InvalidTransition, LostRace
-from incidents.models import Incident
+from incidents.models import Incident, TimelineEvent
+from tests.conftest import NOON
 from tests.factories import make_incident
 from tests.threads import at_once, postgresql_only
 
@@ -26,6 +27,21 @@ class TestTransition:
 
         with pytest.raises(LostRace):
             stale.move_to("Escalated")
+
+    def test_stores_what_tells_of_it_with_the_change_or_not_at_all(self) -> None:
+        incident, stale = make_incident(state="Detected"), make_incident(state="Detected")
+        Incident.objects.get(pk=stale.pk).move_to("Analyzing")
+
+        incident.move_to("Analyzing", beside=told_of(incident))
+        with pytest.raises(LostRace):
+            stale.move_to("Escalated", beside=told_of(stale))
+
+        told = TimelineEvent.objects.filter(message="moved").values_list("incident", "at", "details")
+        assert list(told) == [(incident.pk, NOON, {"a": [1]})]
+
+
+def told_of(incident: Incident) -> TimelineEvent:
+    return TimelineEvent(incident=incident, at=NOON, type="Comment", source="api", message="moved", details={"a": [1]})
 
 
 @pytest.mark.django_db(transaction=True)
