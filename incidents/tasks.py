@@ -5,6 +5,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from aiops.nudges import nudge, nudge_rows, work_off
+from aiops.statements import Slot, Statement
 from federation.models import Cluster
 from incidents.models import Incident
 from incidents.services import analysis, detection, escalation, fleet, reachability, suppression
@@ -12,6 +13,7 @@ from incidents.services import analysis, detection, escalation, fleet, reachabil
 BATCH = 200  # rows per sweep, the longest waiting first
 ANALYSES = 1_000  # per sweep: what a storm left behind, ten in a message
 ANALYZE = "incidents.tasks.analyze_incidents"
+INCIDENT = Statement(lambda: Incident.objects.select_related("cluster").filter(pk=Slot("incident")))
 
 
 @shared_task(ignore_result=True)
@@ -37,7 +39,7 @@ def analyze_incidents(*, ids: list[int]) -> None:
 
 
 def _analyze(pk: int) -> None:
-    incident = Incident.objects.select_related("cluster").filter(pk=pk).first()
+    incident = INCIDENT.first(incident=pk)
     if incident is not None:
         analysis.analyze(incident=incident, at=timezone.now())
 

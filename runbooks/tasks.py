@@ -9,7 +9,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from aiops.nudges import nudge, nudge_rows, work_off
-from incidents.models import Incident
 from runbooks.services import execution, planning
 
 BATCH = 200
@@ -24,9 +23,7 @@ def plan_remediations(*, ids: list[int]) -> None:
 
 
 def _plan(pk: int) -> None:
-    incident = Incident.objects.filter(pk=pk).first()
-    if incident is not None:
-        planning.plan(incident=incident, at=timezone.now())
+    planning.plan_by_key(incident_id=pk, at=timezone.now())
 
 
 @shared_task(acks_late=True)

@@ -16,6 +16,7 @@ from django.utils import timezone
 from aiops import bulk
 from aiops.audit.actor import SYSTEM
 from aiops.errors import Conflict, LostRace
+from aiops.statements import Slot, Statement
 from federation.models import Automation
 from incidents.analysis import conclusion, logs
 from incidents.analysis.conclusion import Conclusion
@@ -34,6 +35,9 @@ WRITES = 3  # tries to store a result while people change the incident
 OFF = "automation is switched off for this cluster"
 ANALYZABLE = frozenset({IncidentState.DETECTED, IncidentState.ANALYZING})
 SOURCE = "decision-engine"
+DONE = Statement(
+    lambda: AIInsight.objects.filter(incident=Slot("incident"), attempt=Slot("attempt")).order_by().values("pk")[:1]
+)
 
 Clock = Callable[[], datetime]
 
@@ -45,7 +49,7 @@ def analyze(*, incident: Incident, at: datetime, now: Clock = timezone.now) -> A
     """
     if incident.state not in ANALYZABLE or (incident.due_at is not None and incident.due_at > at):
         return None
-    if AIInsight.objects.filter(incident=incident, attempt=incident.remediation_attempts + 1).exists():
+    if DONE.rows(incident=incident.pk, attempt=incident.remediation_attempts + 1):
         return None
     try:
         if _is_off(incident):

@@ -11,9 +11,12 @@ from itertools import islice
 from time import monotonic
 from typing import Any, TypeVar
 
+from django.db.models import Q, QuerySet
+
 from aiops.clients.errors import ClientError, ClientRefused, ClientUnavailable, NotFound
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.redaction import redact
+from aiops.statements import Shapes, Slot, Statement
 from federation import services as federation
 from incidents.analysis import reading
 from incidents.analysis.actions import Attempted
@@ -42,6 +45,11 @@ ACTED = (TimelineEvent.Type.REMEDIATION_ACTION, TimelineEvent.Type.REMEDIATION_F
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "Pod", "Service"})
 CONTROLLER_REVISIONS = frozenset({"StatefulSet", "DaemonSet"})
 
+NEWEST_FAULTS = Statement(
+    lambda: Anomaly.objects.filter(incident=Slot("incident")).order_by("-last_seen_at", "-pk")[:MAX_FAULTS]
+)
+NEIGHBORS = Shapes(MAX_FAULTS + 1)  # by the number of nodes
+
 
 def gather(*, incident: Incident, ask_cluster: bool = True) -> Context:
     """The facts about `incident`; with `ask_cluster` false only those in our own tables."""
@@ -63,7 +71,7 @@ def gather(*, incident: Incident, ask_cluster: bool = True) -> Context:
 
 
 def _own_facts(incident: Incident) -> Context:
-    anomalies = list(Anomaly.objects.filter(incident=incident).order_by("-last_seen_at", "-pk")[:MAX_FAULTS])
+    anomalies: list[Anomaly] = NEWEST_FAULTS.all(incident=incident.pk)
     return Context(
         kind=incident.resource_kind,
         name=incident.resource_name,
@@ -92,21 +100,31 @@ def _fault(anomaly: Anomaly) -> Fault:
 
 def _neighbors(incident: Incident, anomalies: Iterable[Anomaly]) -> Iterator[Neighbor]:
     """Open incidents of the same cluster that began at about the same time, in the namespace or on the same node."""
-    near = Incident.objects.open().filter(
-        cluster_name=incident.cluster_name,
-        started_at__range=(incident.started_at - NEIGHBOR_WINDOW, incident.started_at + NEIGHBOR_WINDOW),
+    nodes = sorted({str(row.evidence.get("node")) for row in anomalies if isinstance(row.evidence, dict)} - {"None"})
+    statement = NEIGHBORS.statement(len(nodes), lambda: _near([Slot(f"node{number}") for number in range(len(nodes))]))
+    rows = statement.all(
+        incident=incident.pk,
+        cluster=incident.cluster_name,
+        namespace=incident.namespace,
+        since=incident.started_at - NEIGHBOR_WINDOW,
+        until=incident.started_at + NEIGHBOR_WINDOW,
+        **{f"node{number}": name for number, name in enumerate(nodes)},
     )
-    nodes = {str(row.evidence.get("node")) for row in anomalies if isinstance(row.evidence, dict)} - {"None"}
-    rows = near.exclude(pk=incident.pk).order_by("started_at", "pk")[: 10 * MAX_NEIGHBORS]
-    shared = ((row, _shared(row, incident, nodes)) for row in rows)
-    for row, shares in islice(((row, shares) for row, shares in shared if shares), MAX_NEIGHBORS):
-        yield Neighbor(row.name, row.resource, row.signal_type, row.started_at, shares)
+    for row in rows:
+        resource = f"{row['resource_kind']}/{row['resource_name']}"
+        shares = "node" if row["resource_kind"] == "Node" else "namespace"
+        yield Neighbor(row["name"], resource, row["signal_type"], row["started_at"], shares)
 
 
-def _shared(row: Incident, incident: Incident, nodes: set[str]) -> str:
-    if row.resource_kind == "Node" and row.resource_name in nodes:
-        return "node"
-    return "namespace" if row.namespace == incident.namespace and row.resource_kind != "Node" else ""
+def _near(nodes: list[Slot]) -> QuerySet[Incident, dict[str, Any]]:
+    shares = Q(namespace=Slot("namespace")) & ~Q(resource_kind="Node")
+    for node in nodes:
+        shares |= Q(resource_kind="Node", resource_name=node)
+    rows = Incident.objects.open().filter(
+        shares, cluster_name=Slot("cluster"), started_at__gte=Slot("since"), started_at__lte=Slot("until")
+    )
+    rows = rows.exclude(pk=Slot("incident")).order_by("started_at", "pk")[:MAX_NEIGHBORS]
+    return rows.values("name", "resource_kind", "resource_name", "signal_type", "started_at")
 
 
 def _attempted(incident: Incident) -> Iterator[Attempted]:

@@ -10,8 +10,13 @@ from django.db import transaction
 from django.db.models import Q
 
 from aiops.errors import LostRace
+from aiops.statements import Slot, Statement
 from runbooks.models import RemediationPlan
 from runbooks.states import TERMINAL
+
+WHOLE = RemediationPlan.objects.select_related("incident", "cluster", "runbook").filter(pk=Slot("plan"))
+LOADED = Statement(lambda: WHOLE)
+LOCKED = Statement(lambda: WHOLE.select_for_update(of=("self",)))
 
 
 def lease() -> timedelta:
@@ -31,7 +36,7 @@ def claim(*, plan_id: int, at: datetime, holder: str) -> RemediationPlan | None:
 
 
 def load(plan_id: int) -> RemediationPlan:
-    return RemediationPlan.objects.select_related("incident", "cluster", "runbook").get(pk=plan_id)
+    return _found(LOADED.first(plan=plan_id))
 
 
 @contextmanager
@@ -50,11 +55,13 @@ def held(plan: RemediationPlan) -> Iterator[RemediationPlan]:
 
 def lock(plan_id: int) -> RemediationPlan:
     """The plan, locked for the rest of the transaction: the first lock of whoever changes a plan and what hangs on it."""
-    return (
-        RemediationPlan.objects.select_for_update(of=("self",))
-        .select_related("incident", "cluster", "runbook")
-        .get(pk=plan_id)
-    )
+    return _found(LOCKED.first(plan=plan_id))
+
+
+def _found(plan: RemediationPlan | None) -> RemediationPlan:
+    if plan is None:
+        raise RemediationPlan.DoesNotExist
+    return plan
 
 
 def release(plan: RemediationPlan, *, due_at: datetime | None, tries: int = 0) -> None:

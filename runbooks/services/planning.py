@@ -4,19 +4,22 @@ A plan is only written down here. Its first `execution.advance` looks at the clu
 waits for a person or is refused.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
+from aiops import bulk
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM, Actor
 from aiops.errors import Conflict, Invalid
 from aiops.nudges import nudge
+from aiops.statements import Slot, Statement
 from federation.models import AUTOMATION_RANK, Automation
-from incidents.models import AIInsight, Incident
+from incidents.models import AIInsight, Anomaly, Incident
 from incidents.services import lifecycle, timeline
 from incidents.states import IncidentState
 from runbooks import matching, steps
@@ -30,7 +33,30 @@ from runbooks.states import RUNNING, PlanState
 ADVANCE = "runbooks.tasks.advance_plan"
 BUSY_RETRY = timedelta(seconds=10)
 MAX_RUNBOOKS = 1_000  # candidates looked at
-UNFINISHED_ATTEMPTS = Q(state__in=[PlanState.FAILED, PlanState.ROLLED_BACK])
+UNSUCCESSFUL = frozenset({PlanState.FAILED, PlanState.ROLLED_BACK})
+
+# constant SQL: of a storm's incidents the ORM took more time for these than for all that is written
+LOCKED = Statement(
+    lambda: Incident.objects.select_for_update(of=("self",)).select_related("cluster").filter(pk=Slot("incident"))
+)
+INSIGHT = Statement(lambda: AIInsight.objects.filter(incident=Slot("incident"), attempt=Slot("attempt"))[:1])
+CANDIDATES = Statement(
+    lambda: Runbook.objects.filter(Q(namespace=Slot("namespace")) | Q(namespace="default")).order_by(
+        "name", "namespace"
+    )[:MAX_RUNBOOKS]
+)
+PLANS = Statement(
+    lambda: (
+        RemediationPlan.objects.filter(incident=Slot("incident"))
+        .order_by()
+        .values("runbook", "state", "actions_digest")
+    )
+)
+SIGNALS = Statement(
+    lambda: (
+        Anomaly.objects.filter(incident=Slot("incident"), cleared_at=None).order_by().values("signal_type").distinct()
+    )
+)
 
 
 def plan(*, incident: Incident, at: datetime) -> RemediationPlan | None:
@@ -38,8 +64,15 @@ def plan(*, incident: Incident, at: datetime) -> RemediationPlan | None:
 
     Harmless when called twice: an incident that is not waiting for a plan is left alone.
     """
+    return plan_by_key(incident_id=incident.pk, at=at)
+
+
+def plan_by_key(*, incident_id: int, at: datetime) -> RemediationPlan | None:
+    """`plan` for who has not read the incident yet; of one that does not exist there is no plan."""
     with transaction.atomic():
-        locked = Incident.objects.select_for_update(of=("self",)).select_related("cluster").get(pk=incident.pk)
+        locked = LOCKED.first(incident=incident_id)
+        if locked is None:
+            return None
         insight = _current_insight(locked, at)
         if insight is None:
             return None
@@ -68,7 +101,8 @@ def _current_insight(incident: Incident, at: datetime) -> AIInsight | None:
     """The analysis of the coming attempt, when the incident is due for a plan."""
     if incident.state != IncidentState.ANALYZING or incident.due_at is None or incident.due_at > at:
         return None
-    return incident.insights.filter(attempt=incident.remediation_attempts + 1).first()
+    found: AIInsight | None = INSIGHT.first(incident=incident.pk, attempt=incident.remediation_attempts + 1)
+    return found
 
 
 def _dead_end(incident: Incident) -> str:
@@ -97,43 +131,44 @@ def _start(incident: Incident, runbook: Runbook, score: float | None, at: dateti
 
 def choose(incident: Incident) -> Match[Any] | None:
     """The best runbook that has not failed on this incident and has attempts left."""
-    candidates = Runbook.objects.filter(namespace__in={incident.namespace, "default"}).order_by("name", "namespace")
-    used = dict(incident.plans.filter(runbook__isnull=False).order_by().values_list("runbook").annotate(Count("pk")))
-    failed = _failed_digests(incident)
+    used, failed = _tried(incident)
     target = target_of(incident)
     # Any: the type checker does not see that a Django model has the attributes of the protocol
     fresh: list[Any] = [
         runbook
-        for runbook in candidates[:MAX_RUNBOOKS]
-        if used.get(runbook.pk, 0) < runbook.max_attempts
+        for runbook in CANDIDATES.all(namespace=incident.namespace)
+        if used[runbook.pk] < runbook.max_attempts
         and (not runbook.auto_generated or runbook.labels.get(generation.WORKLOAD) == incident.resource)
         and not (failed and digest_of(runbook, target) in failed)
     ]
     return matching.best(fresh, facts(incident))
 
 
-def _failed_digests(incident: Incident) -> set[str]:
-    return set(incident.plans.filter(UNFINISHED_ATTEMPTS).values_list("actions_digest", flat=True))
+def _tried(incident: Incident) -> tuple[Counter[int | None], set[str]]:
+    """How often which runbook (by key) was tried on the incident, and the digests of what has failed."""
+    plans = PLANS.all(incident=incident.pk)
+    return Counter(plan["runbook"] for plan in plans), {
+        plan["actions_digest"] for plan in plans if plan["state"] in UNSUCCESSFUL
+    }
 
 
 def _generated(incident: Incident, insight: AIInsight, at: datetime) -> Runbook | None:
     """A runbook from what the analysis suggests, unless exactly that has failed already."""
     wanted = generation.suggested_steps(insight)
-    if not wanted or digest_of(Runbook(steps=wanted), target_of(incident)) in _failed_digests(incident):
+    if not wanted or digest_of(Runbook(steps=wanted), target_of(incident)) in _tried(incident)[1]:
         return None
     return generation.generate(incident=incident, insight=insight, steps=wanted, at=at)
 
 
 def facts(incident: Incident) -> matching.Facts:
     """The incident in the terms of the matching rules."""
-    signals = incident.anomalies.filter(cleared_at=None).values_list("signal_type", flat=True)
     return matching.Facts(
         signal_type=incident.signal_type,
         severity=incident.severity,
         kind=incident.resource_kind,
         namespace=incident.namespace,
         description=incident.description,
-        signals=frozenset(signals),
+        signals=frozenset(row["signal_type"] for row in SIGNALS.all(incident=incident.pk)),
     )
 
 
@@ -194,8 +229,10 @@ def create(
 def _insert(row: RemediationPlan, made: Sequence[PlanStep]) -> None:
     try:
         with transaction.atomic():
-            row.save(force_insert=True)
-            PlanStep.objects.bulk_create(made)
+            bulk.create([row])
+            for step in made:
+                step.plan = row  # which has a key by now
+            bulk.create(made)
     except IntegrityError as error:
         raise Conflict(
             "A remediation plan is running", f"{row.target_kind}/{row.target_name} is being worked on already"
