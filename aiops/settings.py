@@ -309,13 +309,11 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "/static/"
 STATIC_ROOT = (DATA_DIR if EMBEDDED else BASE_DIR / "build") / "static"
-if EMBEDDED:
-    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # stays empty: the assets are served from the packages
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = EMBEDDED
+WHITENOISE_USE_FINDERS = not STATIC_ROOT.is_dir()  # where nobody ran collectstatic the packages have the files
 
 # --- security ------------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 Subclasses, because the admin checks that the originals are installed.
 """
 
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth import middleware as auth
@@ -25,7 +26,9 @@ class ConsoleOnly:
 
 
 class WhiteNoiseMiddleware(ConsoleOnly, whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]
-    pass
+    def add_files(self, root: Path, prefix: str | None = None) -> None:
+        if root.is_dir():  # else the files are those of the packages, and a warning would only alarm
+            super().add_files(root, prefix)
 
 
 class SessionMiddleware(ConsoleOnly, sessions.SessionMiddleware):
