@@ -31,6 +31,7 @@ logger = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=5)  # the longest an analysis may take, the language model's patience included
 FULL_TRIES = 3  # after that the incident is explained from what we know already
+CLAIMS = 5  # tries to take an incident that signals are written to
 WRITES = 3  # tries to store a result while people change the incident
 OFF = "automation is switched off for this cluster"
 ANALYZABLE = frozenset({IncidentState.DETECTED, IncidentState.ANALYZING})
@@ -47,23 +48,43 @@ def analyze(*, incident: Incident, at: datetime, now: Clock = timezone.now) -> A
 
     `at` is when the caller looked; `now` tells the time again after the gathering, which takes a while.
     """
-    if incident.state not in ANALYZABLE or (incident.due_at is not None and incident.due_at > at):
+    if not _take(incident, at):
         return None
-    if DONE.rows(incident=incident.pk, attempt=incident.remediation_attempts + 1):
-        return None
-    try:
-        if _is_off(incident):
-            lifecycle.escalate(incident=incident, reason=OFF, at=at)
-            return None
-        _claim(incident, at)
-    except Conflict:
-        return None  # somebody else was faster
     is_full = incident.analysis_tries <= FULL_TRIES
     context = evidence.gather(incident=incident, ask_cluster=is_full)
     result = conclusion.conclude(context)
     if is_full:
         result = narrative.told_by_model(incident=incident, context=context, rules=result, at=now())
     return _store(incident, context, result, at=now())
+
+
+def _take(incident: Incident, at: datetime) -> bool:
+    """Whether the incident is due and ours now. One whose automation is off is escalated instead.
+
+    In a storm signals write the row all the time: a race that one of them won is no reason to leave the incident to the next
+    sweep. Whoever lost against another worker sees the lease when he looks again.
+    """
+    for _ in range(CLAIMS):
+        if not _is_due(incident, at):
+            return False
+        try:
+            if _is_off(incident):
+                lifecycle.escalate(incident=incident, reason=OFF, at=at)
+                return False
+            _claim(incident, at)
+        except LostRace:
+            incident.refresh_from_db()
+        except Conflict:
+            return False
+        else:
+            return True
+    return False
+
+
+def _is_due(incident: Incident, at: datetime) -> bool:
+    if incident.state not in ANALYZABLE or (incident.due_at is not None and incident.due_at > at):
+        return False
+    return not DONE.rows(incident=incident.pk, attempt=incident.remediation_attempts + 1)
 
 
 def _is_off(incident: Incident) -> bool:

@@ -188,6 +188,19 @@ class TestAnalyze:
 
         assert analysis.analyze(incident=incident, at=NOON) is None
 
+    def test_goes_on_although_a_signal_was_written_meanwhile(self):
+        incident = make_incident(due_at=NOON)
+        Incident.objects.get(pk=incident.pk).change(description="worse", updated_at=NOON)
+
+        assert analysis.analyze(incident=incident, at=NOON, now=lambda: NOON) is not None
+
+    def test_leaves_it_to_the_worker_who_took_it_meanwhile(self):
+        stale = make_incident(due_at=NOON)
+        lifecycle.begin_analysis(incident=Incident.objects.get(pk=stale.pk), at=NOON, due_at=NOON + analysis.LEASE)
+
+        assert analysis.analyze(incident=stale, at=NOON, now=lambda: NOON) is None
+        assert not AIInsight.objects.exists()
+
     def test_escalates_where_automation_is_off(self):
         incident = make_incident(cluster=make_cluster(automation="off"), due_at=NOON)
 
