@@ -34,18 +34,14 @@ from runbooks.models import RemediationPlan
 from runbooks.services import planning
 from slos.services import attribution
 
-NEWEST_INSIGHT = Statement(lambda: AIInsight.objects.filter(incident=Slot("incident")).order_by("-attempt")[:1])
-INCIDENT = Reading(
-    lambda rows: rows.values(
-        "pk",
-        *shapes.DOCUMENT_COLUMNS,
-        newest_insight=Nested(
-            AIInsight.objects.filter(incident=OuterRef("pk")).order_by("-attempt").values(*shapes.INSIGHT_COLUMNS)[:1]
-        ),
-        burned=Nested(attribution.burned(OuterRef("pk"))),
+ELSEWHERE = {  # what the document of an incident takes from other tables
+    "newest_insight": Nested(
+        AIInsight.objects.filter(incident=OuterRef("pk")).order_by("-attempt").values(*shapes.INSIGHT_COLUMNS)[:1]
     ),
-    raw=("labels", "annotations"),
-)
+    "burned": Nested(attribution.burned(OuterRef("pk"))),
+}
+INCIDENT = Reading(lambda rows: rows.values("pk", *shapes.DOCUMENT_COLUMNS, **ELSEWHERE), raw=("labels", "annotations"))
+OF_CHANGED = Statement(lambda: Incident.objects.filter(pk=Slot("incident")).order_by().values(**ELSEWHERE))
 TIMELINE = Reading(
     lambda rows: rows.order_by("timeline__at", "timeline__pk").values(
         "pk", "name", "namespace", *(f"timeline__{column}" for column in shapes.TIMELINE_COLUMNS)
@@ -71,13 +67,10 @@ class IncidentViewSet(Clocked, Lists, Reads, ResourceViewSet):
         return shapes.IncidentItem.render_all(rows, now=self.now)
 
     def render_document(self, row: Incident | dict[str, Any]) -> Rendered:
-        newest: Any
-        if isinstance(row, Incident):  # what a command returns
-            newest = NEWEST_INSIGHT.first(incident=row.pk)
-            burned = attribution.of_incident(incident=row)
-        else:
-            newest = row["newest_insight"][0] if row["newest_insight"] else None
-            burned = attribution.shown(row["burned"])
+        # a command returns an instance
+        found = OF_CHANGED.first(incident=row.pk) if isinstance(row, Incident) else row
+        newest = found["newest_insight"][0] if found["newest_insight"] else None
+        burned = attribution.shown(found["burned"])
         return shapes.IncidentDocument.render(row, now=self.now, insight=newest, burned=burned)
 
     # people's actions

@@ -7,8 +7,6 @@ from typing import Any
 
 from django.db.models import QuerySet, Sum
 
-from aiops.statements import Slot, Statement
-from incidents.models import Incident
 from slos import objectives
 from slos.figures import MINUTE_DIGITS, VALUE_DIGITS
 from slos.models import SLO, Attribution
@@ -116,15 +114,8 @@ def burned(incident: Any) -> QuerySet[Any, Any]:
     )
 
 
-BURNED = Statement(lambda: burned(Slot("incident")))  # every answer to a command on an incident asks for it
-
-
-def of_incident(*, incident: Incident) -> list[dict[str, Any]]:
-    """The budgets that the incident burned, the worst first: `{slo, namespace, minutes, percent}`. One query."""
-    return shown(BURNED.all(incident=incident.pk))
-
-
 def shown(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of `burned` in the words of the contract: `{slo, namespace, minutes, percent}`, the worst first."""
     return [
         {
             "slo": row["slo__name"],

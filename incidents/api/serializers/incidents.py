@@ -205,7 +205,7 @@ class BurnedBudget(Shape):
 
 
 class IncidentStatus(Attention):
-    # context: `now`, `insight`, the newest one or None, and `burned`, as `attribution.of_incident` says it
+    # context: `now`, `insight`, the newest one or None, and `burned`, as `attribution.shown` makes it
 
     state = EnumField(IncidentState)
     riskScore = IntegerField(min_value=0, max_value=100)

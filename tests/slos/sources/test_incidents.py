@@ -140,7 +140,7 @@ class TestAttribution:
             {"incident": long.name, "minutes": pytest.approx(10), "share": pytest.approx(10 / 43.2, abs=1e-6)},
             {"incident": short.name, "minutes": pytest.approx(5), "share": pytest.approx(5 / 43.2, abs=1e-6)},
         ]
-        assert attribution.of_incident(incident=short) == [
+        assert attribution.shown(attribution.burned(short.pk)) == [
             {"slo": slo.name, "namespace": "shop", "minutes": 5.0, "percent": pytest.approx(5 / 0.432, abs=1e-4)}
         ]
 
