@@ -29,8 +29,11 @@ class Gate:
             self._idle.put(None)  # connected when it is needed
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        with self.lent():
+        wrapper = self._borrow()
+        try:
             response = self._application(environ, start_response)
+        finally:
+            self._give_back(wrapper)
         if getattr(response, "streaming", False) and getattr(response, "borrows", True):
             return self._read(response)
         return response
@@ -38,16 +41,28 @@ class Gate:
     @contextmanager
     def lent(self) -> Iterator[None]:
         """The thread has a database connection meanwhile; waits until one is free."""
+        wrapper = self._borrow()
+        try:
+            yield
+        finally:
+            self._give_back(wrapper)
+
+    def _borrow(self) -> BaseDatabaseWrapper:
         wrapper = self._idle.get()
         try:
             if wrapper is None:
-                wrapper = connections.create_connection(DEFAULT_DB_ALIAS)
-                wrapper.inc_thread_sharing()  # one thread at a time, but not always the same
+                made = connections.create_connection(DEFAULT_DB_ALIAS)
+                made.inc_thread_sharing()  # one thread at a time, but not always the same
+                wrapper = made
             connections[DEFAULT_DB_ALIAS] = wrapper
-            try:
-                yield
-            finally:
-                del connections[DEFAULT_DB_ALIAS]
+        except BaseException:
+            self._idle.put(wrapper)
+            raise
+        return wrapper
+
+    def _give_back(self, wrapper: BaseDatabaseWrapper) -> None:
+        try:
+            del connections[DEFAULT_DB_ALIAS]
         finally:
             self._idle.put(wrapper)
 

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from aiops.api.index import IndexView
 from aiops.api.pages import RedocView, SchemaView, SwaggerView
+from aiops.api.routes import Remembered
 from aiops.api.views import NotFoundView
 from aiops.health.views import healthz, metrics, readyz
 
@@ -21,6 +22,7 @@ V1: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [
+    Remembered("api/v1/", V1),
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics),
@@ -28,7 +30,6 @@ urlpatterns = [
     path("api/docs", SwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/redoc", RedocView.as_view(url_name="schema"), name="redoc"),
     path("api/v1", IndexView.as_view(), name="index"),
-    path("api/v1/", include(V1)),
     re_path(r"^api(?:/[\s\S]*)?\Z", NotFoundView.as_view()),
     path("console/", admin.site.urls),
     re_path(r"^(?:admin(?:/.*)?)?$", RedirectView.as_view(url="/console/")),

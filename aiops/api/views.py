@@ -99,12 +99,22 @@ class ApiView(APIView):
         self.check_permissions(request)
         self.check_body()
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        is_read = request.method in READS and response.status_code == 200 and isinstance(response, Response)
-        if is_read and not response.has_header("ETag"):
-            response.add_post_render_callback(lambda rendered: revalidation.tag_body(rendered, request))
-        return response
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = super().dispatch(request, *args, **kwargs)
+        if not isinstance(response, Response):
+            return response
+        rendered: Any = response.render()
+        if request.method in READS and response.status_code == 200 and not response.has_header("ETag"):
+            rendered = revalidation.tag_body(rendered, self.request) or rendered
+        self._let_go(response)
+        return rendered  # type: ignore[no-any-return]
+
+    def _let_go(self, response: Response) -> None:
+        """Part the view, its request and its answer, which hold each other: so they go at once, and not when Python next
+        looks through what hundreds of requests left behind."""
+        self.request.parser_context = response.renderer_context = {}  # type: ignore[attr-defined]
+        for method in self.http_method_names:  # handlers that Django, DRF and `_answer_once` bound to this instance
+            self.__dict__.pop(method, None)
 
     def perform_authentication(self, request: Request) -> None:
         try:
