@@ -104,8 +104,9 @@ class Shape(SnakeSources):
         if cls._prototype is None:
             cls._prototype = cls()
             cls._prototype._compile()
-        bound: Self = copy(cls._prototype)
-        bound._context = context
+        # `copy` does the same by way of pickling, and there is one for each part of a document
+        bound: Self = object.__new__(cls)
+        bound.__dict__.update(cls._prototype.__dict__, _context=context)
         return bound
 
     def _compile(self) -> None:
