@@ -6,14 +6,16 @@ from django.utils import timezone
 
 from aiops.nudges import nudge, nudge_rows, work_off
 from aiops.statements import Slot, Statement
-from federation.models import Cluster
+from federation.models import Cluster, memory_of
 from incidents.models import Incident
 from incidents.services import analysis, detection, escalation, fleet, reachability, suppression
 
 BATCH = 200  # rows per sweep, the longest waiting first
 ANALYSES = 1_000  # per sweep: what a storm left behind, ten in a message
 ANALYZE = "incidents.tasks.analyze_incidents"
-INCIDENT = Statement(lambda: Incident.objects.select_related("cluster").filter(pk=Slot("incident")))
+INCIDENT = Statement(
+    lambda: Incident.objects.select_related("cluster").defer(*memory_of("cluster")).filter(pk=Slot("incident"))
+)
 
 
 @shared_task(ignore_result=True)

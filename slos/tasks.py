@@ -5,6 +5,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from aiops.nudges import nudge, work_off
+from federation.models import memory_of
 from incidents.models import Incident
 from slos.models import LIVE, SLO, IncidentSLA, SLAClock
 from slos.services import clocks, evaluation, history
@@ -36,7 +37,7 @@ def start_clocks(*, ids: list[int]) -> None:
 
 
 def _start(pk: int) -> None:
-    incident = Incident.objects.select_related("cluster").filter(pk=pk).first()
+    incident = Incident.objects.select_related("cluster").defer(*memory_of("cluster")).filter(pk=pk).first()
     if incident is not None:
         clocks.start(incident=incident, at=timezone.now())
 
@@ -50,7 +51,7 @@ def settle_clocks(*, ids: list[int]) -> None:
 
 
 def _settle(pk: int) -> None:
-    incident = Incident.objects.select_related("cluster").filter(pk=pk).first()
+    incident = Incident.objects.select_related("cluster").defer(*memory_of("cluster")).filter(pk=pk).first()
     if incident is not None:
         clocks.settle(incident=incident, at=timezone.now())
 

@@ -24,7 +24,7 @@ from aiops.clients import kubeconfig as kubeconfigs
 from aiops.clients.errors import ClientError, NotFound
 from aiops.clients.kubernetes import KubernetesClient
 from aiops.errors import DomainError, Invalid
-from federation.models import Cluster
+from federation.models import MEMORY, Cluster
 from federation.services import connections, registration
 
 logger = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ def sync(*, at: datetime) -> list[str]:
         _complain(source, error)
         return []
     _refused.pop(source, None)
-    known = {row.name: row for row in Cluster.objects.defer("restart_history", "unsettled_workloads")}
+    known = {row.name: row for row in Cluster.objects.defer(*MEMORY)}
     changed = [one.name for one in found.values() if _take(one, known.get(one.name), source, at)]
     for row in known.values():
         if row.annotations.get(SOURCE) == source and row.name not in found and row.enabled:

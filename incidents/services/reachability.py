@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Max
 
-from federation.models import Cluster, Health
+from federation.models import MEMORY, Cluster, Health
 from federation.services import connectivity
 from incidents.models import Incident
 from incidents.observations import Observation, digest
@@ -35,7 +35,7 @@ def watch(*, at: datetime) -> int:
 def _gone() -> list[Cluster]:
     """Unreachable clusters without an incident of this outage; one that a person resolved stays so until the next one."""
     silent = Cluster.objects.filter(enabled=True, health=Health.UNREACHABLE, last_heartbeat_at__isnull=False)
-    rows = list(silent.defer("restart_history", "unsettled_workloads").order_by("pk")[:LIMIT])
+    rows = list(silent.defer(*MEMORY).order_by("pk")[:LIMIT])
     if not rows:
         return []
     known = Incident.objects.filter(signal_type=SIGNAL, cluster__in=rows).order_by().values_list("cluster")

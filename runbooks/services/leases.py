@@ -11,10 +11,15 @@ from django.db.models import Q
 
 from aiops.errors import LostRace
 from aiops.statements import Slot, Statement
+from federation.models import memory_of
 from runbooks.models import RemediationPlan
 from runbooks.states import TERMINAL
 
-WHOLE = RemediationPlan.objects.select_related("incident", "cluster", "runbook").filter(pk=Slot("plan"))
+WHOLE = (
+    RemediationPlan.objects.select_related("incident", "cluster", "runbook")
+    .defer(*memory_of("cluster"))
+    .filter(pk=Slot("plan"))
+)
 LOADED = Statement(lambda: WHOLE)
 LOCKED = Statement(lambda: WHOLE.select_for_update(of=("self",)))
 

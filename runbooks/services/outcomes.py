@@ -10,6 +10,7 @@ from django.db.models import F
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM, Actor
 from aiops.notifications import services as notifications
+from federation.models import memory_of
 from incidents.models import Incident
 from incidents.services import lifecycle
 from incidents.states import IncidentState
@@ -99,7 +100,8 @@ def backoff(attempts: int) -> timedelta:
 
 
 def _locked(plan: RemediationPlan) -> Incident:
-    incident = Incident.objects.select_for_update(of=("self",)).select_related("cluster").get(pk=plan.incident_id)
+    rows = Incident.objects.select_for_update(of=("self",)).select_related("cluster").defer(*memory_of("cluster"))
+    incident = rows.get(pk=plan.incident_id)
     plan.incident = incident
     return incident
 

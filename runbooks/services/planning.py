@@ -18,7 +18,7 @@ from aiops.audit.actor import SYSTEM, Actor
 from aiops.errors import Conflict, Invalid
 from aiops.nudges import nudge
 from aiops.statements import Slot, Statement
-from federation.models import AUTOMATION_RANK, Automation
+from federation.models import AUTOMATION_RANK, Automation, memory_of
 from incidents.models import AIInsight, Anomaly, Incident
 from incidents.services import lifecycle, timeline
 from incidents.states import IncidentState
@@ -37,7 +37,12 @@ UNSUCCESSFUL = frozenset({PlanState.FAILED, PlanState.ROLLED_BACK})
 
 # constant SQL: of a storm's incidents the ORM took more time for these than for all that is written
 LOCKED = Statement(
-    lambda: Incident.objects.select_for_update(of=("self",)).select_related("cluster").filter(pk=Slot("incident"))
+    lambda: (
+        Incident.objects.select_for_update(of=("self",))
+        .select_related("cluster")
+        .defer(*memory_of("cluster"))
+        .filter(pk=Slot("incident"))
+    )
 )
 INSIGHT = Statement(lambda: AIInsight.objects.filter(incident=Slot("incident"), attempt=Slot("attempt"))[:1])
 CANDIDATES = Statement(

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from federation.models import MEMORY
 from incidents import tasks as incident_tasks
 from incidents.models import AIInsight, Incident
 from incidents.services import correlation
@@ -75,3 +76,13 @@ class TestCost:
         assert RemediationPlan.objects.count() == 1
         assert statements <= PLAN
         assert bill.messages == {"runbooks.tasks.advance_plan": 1}
+
+    def test_does_not_grow_with_what_looks_remember_of_the_cluster(self):
+        runbook("RestartDeployment")
+        incident = analyzed_incident(make_cluster(), due_at=timezone.now())
+
+        with CaptureQueriesContext(connection) as queries:
+            runbook_tasks.plan_remediations(ids=[incident.pk])
+            runbook_tasks.advance_plan(plan_id=RemediationPlan.objects.get().pk)
+
+        assert not [query["sql"] for query in queries if any(f'"{column}"' in query["sql"] for column in MEMORY)]
