@@ -122,7 +122,7 @@ def _heard(channels: Sequence[str], subjects: Sequence[str], since: datetime) ->
     return statement.all(**values, since=since)
 
 
-def _counted(channels: Any, subjects: Any, since: Any) -> QuerySet[Notification, dict[str, Any]]:
+def _counted(channels: Any, subjects: Any, since: Any) -> QuerySet[Notification, Any]:
     rows = Notification.objects.filter(channel_name__in=channels, subject_name__in=subjects, created_at__gt=since)
     rows = rows.exclude(state=State.SUPPRESSED).order_by()
     return rows.values("channel_name", "subject_name", "event").annotate(count=Count("pk"), newest=Max("created_at"))

@@ -116,7 +116,7 @@ def _neighbors(incident: Incident, anomalies: Iterable[Anomaly]) -> Iterator[Nei
         yield Neighbor(row["name"], resource, row["signal_type"], row["started_at"], shares)
 
 
-def _near(nodes: list[Slot]) -> QuerySet[Incident, dict[str, Any]]:
+def _near(nodes: list[Slot]) -> QuerySet[Incident, Any]:
     shares = Q(namespace=Slot("namespace")) & ~Q(resource_kind="Node")
     for node in nodes:
         shares |= Q(resource_kind="Node", resource_name=node)
