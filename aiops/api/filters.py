@@ -11,16 +11,18 @@ from collections.abc import Callable, Hashable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import django_filters
 from django import forms
-from django.db.models import Choices, QuerySet
+from django.db.models import Choices, Model, QuerySet
 
 from aiops.api.exceptions import BadRequest
 from aiops.api.formats import parse_time
 from aiops.statements import Slot
 
+REMEMBERED_LENGTH = 1_000  # characters of the values of filters that are remembered
 SECOND = timedelta(seconds=1)
 LAST = datetime.max.replace(tzinfo=UTC)
 LATEST = LAST.replace(microsecond=0)
@@ -175,17 +177,13 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
     @classmethod
     def conditions(cls, query: Mapping[str, Any], rows: QuerySet[Any]) -> list[Condition] | None:
         """The same as parts of a statement; None when a filter does not know how. Raises `BadRequest` as `apply` does."""
-        found = cls(query, rows)
-        if not found.filters:
+        asked = tuple((name, value) for name in cls.base_filters if (value := query.get(name)))
+        if not asked:
             return []
-        cleaned = found.values()
-        conditions = []
-        for name, one in found.filters.items():
-            condition = condition_of(name, one, cleaned[name])
-            if condition is None:
-                return None
-            conditions.append(condition)
-        return conditions
+        if sum(len(value) for _, value in asked) > REMEMBERED_LENGTH:
+            return _conditions(cls, rows.model, asked)
+        found: list[Condition] | None = _remembered(cls, rows.model, asked)
+        return found
 
     def values(self) -> dict[str, Any]:
         if not self.form.is_valid():
@@ -193,6 +191,24 @@ class FilterSet(django_filters.FilterSet):  # type: ignore[misc]
             raise BadRequest("The query parameters are not valid", reasons)
         refuse_reversed(self.form.cleaned_data)
         return dict(self.form.cleaned_data)
+
+
+def _conditions(
+    filterset: type[FilterSet], model: type[Model], asked: tuple[tuple[str, str], ...]
+) -> list[Condition] | None:
+    found = filterset(dict(asked), model._default_manager.none())
+    cleaned = found.values()
+    conditions = []
+    for name, one in found.filters.items():
+        condition = condition_of(name, one, cleaned[name])
+        if condition is None:
+            return None
+        conditions.append(condition)
+    return conditions
+
+
+# dashboards ask for the same again and again; Django builds a form and its fields each time
+_remembered: Any = lru_cache(maxsize=2_000)(_conditions)
 
 
 def condition_of(name: str, one: Any, value: Any) -> Condition | None:
