@@ -73,7 +73,7 @@ class Cover:
             self.raw.append(Span(lower, upper))
 
 
-def cover(span: Span, *, outdated: Iterable[int] = (), smallest: int = 1, largest: int = WEEK) -> Cover:
+def cover(span: Span, *, outdated: Iterable[int] = (), largest: int = WEEK) -> Cover:
     """The fewest buckets of these sizes (in hours) inside `span`, none of which holds an `outdated` hour."""
     found = Cover()
     first, end = -(-span.lower // HOUR), span.upper // HOUR
@@ -81,7 +81,7 @@ def cover(span: Span, *, outdated: Iterable[int] = (), smallest: int = 1, larges
         found.add_raw(span.lower, span.upper)
         return found
     found.add_raw(span.lower, first * HOUR)
-    for hour, grain in _walk(first, end, frozenset(outdated), smallest, largest):
+    for hour, grain in _walk(first, end, frozenset(outdated), largest):
         if grain:
             found.add_bucket(grain, hour)
         else:
@@ -90,7 +90,7 @@ def cover(span: Span, *, outdated: Iterable[int] = (), smallest: int = 1, larges
     return found
 
 
-def _walk(hour: int, end: int, outdated: frozenset[int], smallest: int, largest: int) -> Iterator[tuple[int, int]]:
+def _walk(hour: int, end: int, outdated: frozenset[int], largest: int) -> Iterator[tuple[int, int]]:
     """(first hour, grain) in order; grain 0 is an hour that no bucket covers."""
     blocked = {grain: {bucket_start(one, grain) for one in outdated} for grain in (WEEK, DAY) if grain <= largest}
     while hour < end:
@@ -100,5 +100,5 @@ def _walk(hour: int, end: int, outdated: frozenset[int], smallest: int, largest:
                 hour += grain
                 break
         else:
-            yield hour, 0 if hour in outdated or smallest > Grain.HOUR else int(Grain.HOUR)
+            yield hour, 0 if hour in outdated else int(Grain.HOUR)
             hour += 1
