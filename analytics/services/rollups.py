@@ -144,7 +144,8 @@ def _count(family: Family, hours: set[int]) -> dict[int, Cells]:
             found[hour][tuple(key)] = [*sums.values(), *({} for _ in family.timings)]
         for position, column in enumerate(family.timings, start=width):
             for (*key, hour), values in reader.values_per_hour(column, by).items():
-                found[hour][tuple(key)][position] = dict(histograms.of(values.items()))
+                if cell := found[hour].get(tuple(key)):  # else its row changed since: the hour is in the queue again
+                    cell[position] = dict(histograms.of(values.items()))
     return found
 
 
