@@ -18,7 +18,7 @@ from aiops.notifications import texts
 from aiops.notifications.messages import Message
 from aiops.notifications.models import Attachment, Channel, Notification, Policy
 from aiops.notifications.rules import matches
-from aiops.nudges import nudge
+from aiops.nudges import nudge_rows
 from aiops.redaction import redact, redact_details
 from aiops.statements import Shapes, Slot, Statement
 
@@ -29,6 +29,7 @@ HOUR = timedelta(hours=1)
 ATTACHMENTS_KEPT = timedelta(days=30)
 DELIVER = "aiops.notifications.tasks.deliver"
 MAX_NUDGES = 20  # of one call; the sweep finds the others
+TOGETHER = 4  # messages that one worker delivers one after the other, while others take the next four
 CHANNELS = Statement(lambda: Channel.objects.filter(enabled=True))
 POLICIES = Statement(lambda: Policy.objects.filter(enabled=True))
 SHAPED = 4  # channels, and subjects, up to which what they heard is constant SQL
@@ -74,8 +75,11 @@ def announce(*messages: Message, at: datetime) -> None:
     _drop_overtaken(messages, at)
     # a key that exists already was announced already: the row that stands wins
     bulk.create(rows, ignore_conflicts=True)
-    for row in [row for row in rows if row.due_at == at][:MAX_NUDGES]:
-        nudge(DELIVER, key=row.key)
+    _deliver_now(*(row.key for row in rows if row.due_at == at))
+
+
+def _deliver_now(*keys: str) -> None:
+    nudge_rows(DELIVER, *keys[:MAX_NUDGES], each=TOGETHER)
 
 
 def _addresses(message: Message, policies: Sequence[Policy], channels: dict[str, Channel]) -> Iterator[_Address]:
@@ -233,5 +237,5 @@ def retry(*, notification: Notification, actor: Actor, at: datetime) -> Notifica
         ),
         at=at,
     )
-    nudge(DELIVER, key=notification.key)
+    _deliver_now(notification.key)
     return notification

@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from aiops.notifications import delivery, services
 from aiops.notifications.models import Notification
+from aiops.nudges import work_off
 
 
 @shared_task
@@ -12,8 +13,12 @@ def sweep() -> None:
 
 
 @shared_task
-def deliver(*, key: str) -> None:
-    """Deliver one message now. One that was deleted or taken by the sweep meanwhile is no error."""
+def deliver(*, ids: list[str]) -> None:
+    """Deliver the messages with these keys now. One that was deleted or taken by the sweep meanwhile is no error."""
+    work_off(services.DELIVER, ids, _deliver)
+
+
+def _deliver(key: str) -> None:
     notification = Notification.objects.select_related("channel", "attachment").filter(key=key).first()
     if notification is not None:
         delivery.deliver(notification=notification, at=timezone.now())

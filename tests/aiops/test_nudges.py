@@ -1,10 +1,13 @@
+import queue
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import transaction
 
 from aiops import nudges
-from aiops.nudges import nudge_rows, work_off
+from aiops.nudges import nudge, nudge_rows, work_off
 
 TASK = "incidents.tasks.analyze_incidents"
 
@@ -78,3 +81,59 @@ class TestWorkOff:
             work_off(TASK, [0, 1, 2], lambda pk: 1 // pk)
 
         assert sent == [{"ids": [1]}, {"ids": [2]}]
+
+
+class TestGather:
+    @pytest.fixture
+    def go_on(self) -> threading.Event:
+        """Set: the thread sends what it has gathered."""
+        return threading.Event()
+
+    @pytest.fixture
+    def gathering(self, monkeypatch, go_on) -> Iterator[nudges._Gathering]:
+        """As in a process that serves people."""
+        found = nudges._Gathering()
+        monkeypatch.setattr(found, "pause", lambda: go_on.wait(10))
+        monkeypatch.setattr(nudges, "_gathering", found)
+        yield found
+        go_on.set()
+
+    @pytest.fixture
+    def arrivals(self, monkeypatch) -> "queue.SimpleQueue[tuple[str, dict[str, Any]]]":
+        messages: queue.SimpleQueue[tuple[str, dict[str, Any]]] = queue.SimpleQueue()
+        monkeypatch.setattr(nudges, "_send", lambda task, kwargs, expires: messages.put((task, kwargs)))
+        return messages
+
+    @pytest.mark.django_db(transaction=True)
+    def test_rows_of_many_transactions_share_a_message(self, gathering, go_on, arrivals):
+        nudge_rows(TASK, 1)
+        assert arrivals.get(timeout=10) == (TASK, {"ids": [1]}), "after a silence it leaves at once"
+
+        for pk in (2, 3):
+            nudge_rows(TASK, pk)
+            nudge("runbooks.tasks.advance_plan", plan_id=pk)
+        go_on.set()
+
+        assert [arrivals.get(timeout=10) for _ in range(3)] == [
+            (TASK, {"ids": [2, 3]}),
+            ("runbooks.tasks.advance_plan", {"plan_id": 2}),
+            ("runbooks.tasks.advance_plan", {"plan_id": 3}),
+        ]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_what_is_rolled_back_leaves_nothing(self, gathering, arrivals):
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            nudge_rows(TASK, 1)
+            raise ZeroDivisionError
+        nudge_rows(TASK, 2)
+
+        assert arrivals.get(timeout=10) == (TASK, {"ids": [2]})
+
+    @pytest.mark.django_db(transaction=True)
+    def test_more_than_can_wait_is_left_to_the_sweep(self, gathering, arrivals, monkeypatch):
+        monkeypatch.setattr(nudges, "WAITING_MAX", 0)
+
+        nudge_rows(TASK, 1)
+
+        assert gathering.waiting.empty()
+        assert arrivals.empty()

@@ -19,12 +19,12 @@ def announced_now(url: str) -> str:
 class TestDeliver:
     def test_sends_the_message(self):
         with http_server() as server:
-            tasks.deliver(key=announced_now(server.url))
+            tasks.deliver(ids=[announced_now(server.url)])
 
         assert Notification.objects.get().state == "sent"
 
     def test_ignores_a_message_that_is_gone(self):
-        tasks.deliver(key="ntf_unknown")
+        tasks.deliver(ids=["ntf_unknown"])
 
 
 class TestSweep:
