@@ -10,6 +10,7 @@ HOUR = 3_600
 DAY, WEEK = int(Grain.DAY), int(Grain.WEEK)
 MONDAY = 72  # hours from the first Monday's midnight (29 December 1969) to the epoch
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST, LAST = ((moment.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1) for moment in (datetime.min, datetime.max))
 
 
 def seconds_of(moment: datetime) -> int:
@@ -18,7 +19,8 @@ def seconds_of(moment: datetime) -> int:
 
 
 def moment_of(seconds: int) -> datetime:
-    return EPOCH + timedelta(seconds=seconds)
+    """The nearest one that can be told: a range may reach beyond the years 1 and 9999, in which there is nothing."""
+    return EPOCH + timedelta(seconds=min(max(seconds, FIRST), LAST))
 
 
 def bucket_start(hour: int, grain: int) -> int:

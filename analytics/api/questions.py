@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from aiops.api.exceptions import BadRequest
 from aiops.api.fields import TimeField
-from aiops.api.filters import LATEST, LOWER, UPPER, refuse_reversed
+from aiops.api.filters import LOWER, UPPER, refuse_reversed
 from aiops.api.formats import parse_time
 from aiops.api.serializers import Stored
 from aiops.apikeys.scopes import Scope
@@ -19,7 +19,6 @@ from analytics.services.reading import Where
 from analytics.windows import SHORT, USUAL, WINDOWS
 from incidents.states import Severity
 
-SECOND = timedelta(seconds=1)
 TIME = {"type": "string", "format": "date-time"}
 TEXT = {"type": "string"}
 
@@ -86,9 +85,12 @@ def _range(query: Mapping[str, Any], *, now: datetime, usual: str, allowed: Sequ
         period = _period(query, usual, allowed)
         return _span(_before(now, WINDOWS[period]), now), period
     until = min(upper, default=now)
-    since = _whole_second(max(lower)) if lower else _before(until, WINDOWS[usual])
-    if since > until + SECOND:
-        raise BadRequest("The time range is reversed", {LOWER[0]: ["The lower bound lies after the upper one."]})
+    since = max(lower) if lower else _before(until, WINDOWS[usual])
+    if since > until:
+        raise BadRequest(
+            "The time range is reversed",
+            {name: ["The lower bound lies after the upper one."] for name in LOWER if name in bounds},
+        )
     return _span(since, until), None
 
 
@@ -125,29 +127,25 @@ def _before(moment: datetime, length: timedelta) -> datetime:
         return datetime.min.replace(tzinfo=moment.tzinfo)
 
 
-def _whole_second(moment: datetime) -> datetime:
-    """Times are shown in whole seconds: the first one that is not before `moment`."""
-    whole = moment.replace(microsecond=0)
-    return whole if whole == moment or whole >= LATEST else whole + SECOND
-
-
 def _span(since: datetime, until: datetime) -> Span:
-    lower, upper = seconds_of(since), seconds_of(until)
-    return Span(lower, max(lower, min(upper + 1, seconds_of(LATEST))))
+    """Times are shown in whole seconds: from the first one that is not before `since` to the one that holds `until`."""
+    lower = seconds_of(since) + bool(since.microsecond)
+    return Span(lower, max(lower, seconds_of(until) + 1))
 
 
 def _where(query: Mapping[str, Any], scope: Scope) -> Where:
     return Where(
-        clusters=_within(query.get("cluster"), scope.clusters),
-        namespaces=_within(query.get("namespace"), scope.namespaces),
+        clusters=_within(query, "cluster", scope.clusters),
+        namespaces=_within(query, "namespace", scope.namespaces),
         severities=_severities(query.get("severity")),
     )
 
 
-def _within(wanted: str | None, scope: frozenset[str] | None) -> frozenset[str] | None:
+def _within(query: Mapping[str, Any], name: str, scope: frozenset[str] | None) -> frozenset[str] | None:
     """What the query names and the key may see."""
+    wanted = query.get(name)
     if wanted and "\x00" in wanted:
-        raise BadRequest("The query parameters are not valid", {"cluster": ["Must not contain NUL characters."]})
+        raise BadRequest("The query parameters are not valid", {name: ["Must not contain NUL characters."]})
     if not wanted:
         return scope
     return frozenset({wanted}) if scope is None else scope & {wanted}

@@ -30,8 +30,9 @@ def read_selection(query: Mapping[str, Any], *, scope: Scope, now: datetime) -> 
     if not lower:
         raise BadRequest("A lower bound is required", {"since": ["This parameter is required."]})
     since, until = _whole_second(max(lower)), min(upper, default=now)
-    if since > until + SECOND:
-        raise BadRequest("The time range is reversed", {"since": ["The lower bound lies after the upper one."]})
+    if max(lower) > until:
+        reason = ["The lower bound lies after the upper one."]
+        raise BadRequest("The time range is reversed", {name: reason for name in LOWER if given.get(name)})
     kind, slash, name = str(given.get("resource") or "").partition("/")
     users = {given[name] for name in ("user", "actor") if given.get(name)}
     return Selection(

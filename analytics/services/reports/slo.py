@@ -1,6 +1,7 @@
 from datetime import date
 
 from analytics.models import ReportKind
+from analytics.periods import DAY, HOUR
 from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
 from analytics.services.questions import Question
 from analytics.services.reports.base import SHOWN, days, filters
@@ -8,7 +9,7 @@ from slos import figures
 from slos.models import SLO, BurnAlert, DailyHistory, SLOType, Status
 
 DRAWN = 5  # SLOs in one chart
-LONGEST = 400  # days of a chart
+LONGEST = 400 * DAY * HOUR  # seconds of a chart
 
 
 def build(question: Question) -> Report:
@@ -106,9 +107,9 @@ def _charts(slos: list[SLO], budgets: Table, question: Question) -> list[Chart]:
             Unit.PERCENT,
         )
     ]
-    along = days(question)
     worst = [slo for slo in measured if slo.type == SLOType.AVAILABILITY][:DRAWN]
-    if worst and len(along) <= LONGEST:
+    if worst and question.span.length <= LONGEST:
+        along = days(question)
         series = [Series(slo.name, _per_day(slo, along)) for slo in worst]
         labels = [f"{day:%m-%d}" for day in along]
         charts.append(Chart("Availability per day", ChartKind.LINES, labels, series, Unit.PERCENT))

@@ -149,6 +149,51 @@ class TestFilters:
         assert answer.status_code == 400
         assert set(answer.json()["error"]["fields"]) & set(query)
 
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("analytics/" + name for name in (
+                "summary", "mttd", "mttr", "trends", "top-resources", "remediation-stats", "compliance", "capacity", "costs",
+            )),
+            *("reports/" + name for name in ("incidents", "slo", "compliance", "capacity", "noise")),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"to": "9999-12-31T23:59:59Z"},
+            {"to": "0001-01-01"},
+            {"from": "0001-01-01", "to": "9999-12-31T23:59:59.9Z"},
+            {"from": "9999-12-31T23:59:59.9Z", "to": "9999-12-31T23:59:59.95Z"},
+        ],
+    )
+    def test_take_every_time_there_is(self, viewer: Api, path: str, query: dict[str, str]) -> None:
+        past(hours=1)
+
+        assert viewer.get(f"/{path}", **query).status_code == 200
+
+    def test_bounds_of_all_time_hold_everything(self, viewer: Api, _rolled_up: Any) -> None:
+        past(hours=1)
+        past(hours=24 * 4_000)
+        _rolled_up()
+
+        answer = viewer.get("/analytics/summary", **{"from": "0001-01-01", "to": "9999-12-31T23:59:59Z"}).json()
+
+        assert answer["summary"]["totalIssues"] == 2
+        assert (answer["metadata"]["from"], answer["metadata"]["to"]) == (
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+        )
+
+    @pytest.mark.parametrize(
+        "query", [{"from": "2027-04-13"}, {"since": "2027-04-13"}, {"namespace": "\x00"}, {"cluster": "\x00"}]
+    )
+    def test_a_refusal_names_what_was_sent(self, viewer: Api, query: dict[str, str]) -> None:
+        answer = viewer.get("/analytics/summary", **query)
+
+        assert answer.status_code == 400
+        assert set(answer.json()["error"]["fields"]) == set(query)
+
     def test_a_scoped_key_counts_what_it_sees(self, viewer: Api, _rolled_up: Any) -> None:
         past(namespace="media")
         past(namespace="shop")

@@ -102,6 +102,17 @@ class TestExport:
         assert set(response.json()["error"]["fields"]) == offending
         assert not AuditEvent.objects.exists()
 
+    @pytest.mark.parametrize("query", [{"until": "9999-12-31T23:59:59Z"}, {"until": "9999-12-31T23:59:59.9Z"}])
+    def test_takes_every_time_there_is(self, viewer: Api, query: dict[str, str]) -> None:
+        assert viewer.get("/audit/export", since="0001-01-01", **query).status_code == 200
+
+    @pytest.mark.parametrize("name", ["since", "from"])
+    def test_a_lower_bound_in_the_future_is_named(self, viewer: Api, name: str) -> None:
+        answer = viewer.get("/audit/export", **{name: "9999-01-01"})
+
+        assert answer.status_code == 400
+        assert set(answer.json()["error"]["fields"]) == {name}
+
     def test_takes_the_filters_and_synonyms_of_the_list(self, viewer: Api) -> None:
         make_event(action="runbook.create")
         event = make_event(severity="warning", event_type="sla_breach")
