@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import connections as db_connections
 from django.utils import timezone
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -261,6 +262,12 @@ class Observer:
     # --- what happens there
 
     def _judge(self) -> None:
+        try:
+            self._judge_on()
+        finally:
+            db_connections.close_all()  # this thread's own
+
+    def _judge_on(self) -> None:
         while not self.stopped.is_set():
             self._wake.clear()
             with self._lock:
