@@ -23,7 +23,7 @@ def at_once(count: int, work: Callable[[int], T]) -> list[T | Exception]:
 
     def run(number: int) -> T | Exception:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             return work(number)
         except Exception as error:  # noqa: BLE001  (the test looks at it)
             return error

@@ -155,7 +155,7 @@ class SimulatedCluster:
         """Make every `continue` token and every version a watch could start from too old (410)."""
         self._call(lambda c: c.store.expire())
 
-    def wait_for(self, predicate: "Callable[[SimulatedCluster], T]", timeout: float = 10.0) -> T:
+    def wait_for(self, predicate: "Callable[[SimulatedCluster], T]", timeout: float = 60.0) -> T:
         """Ask the predicate until it is true, and return its value. Raises TimeoutError after so many seconds."""
         deadline = time.monotonic() + timeout
         while True:

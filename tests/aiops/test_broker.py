@@ -39,7 +39,7 @@ def connect(folder: Path) -> Connection:
 
 
 def take(queue: SimpleQueue) -> int:
-    message = queue.get(block=True, timeout=10)
+    message = queue.get(block=True, timeout=60)
     message.ack()
     number: int = message.payload
     return number

@@ -47,7 +47,7 @@ def launch(scripts: Path, commands: dict[str, str]) -> subprocess.Popen[str]:
 
 
 def wait_for(file: Path) -> str:
-    for _ in range(400):
+    for _ in range(2_400):
         if file.exists() and (said := file.read_text()):
             return said
         time.sleep(0.05)
@@ -89,7 +89,7 @@ class TestStart:
 
         parent.send_signal(number)
 
-        assert parent.wait(timeout=30) == code
+        assert parent.wait(timeout=120) == code
         assert [(scripts / f"{name}.txt").read_text() for name in commands] == ["stopped", "stopped"]
         assert not any(map(is_alive, pids))
 
@@ -99,8 +99,8 @@ class TestStart:
 
         parent.kill()
 
-        parent.wait(timeout=30)
-        for _ in range(400):
+        parent.wait(timeout=120)
+        for _ in range(2_400):
             if (scripts / "one.txt").read_text() == "stopped":
                 return
             time.sleep(0.05)
@@ -113,6 +113,6 @@ class TestStart:
     def test_stops_the_others_when_one_ends(self, scripts: Path, script: str, code: int, said: str) -> None:
         parent = launch(scripts, {"one": "exec env WORD=x python patient.py one.txt", "two": f"exec {script}"})
 
-        _, errors = parent.communicate(timeout=30)
+        _, errors = parent.communicate(timeout=120)
 
         assert (parent.returncode, said in errors) == (code, True)

@@ -7,13 +7,11 @@ from aiops.apikeys import services as apikeys
 from aiops.apikeys.roles import Role
 from tests.processes import running
 
-UNLIMITED = {f"CHATCLI_API_RATE_LIMIT_{role.upper()}": "1000000" for role in Role}
-
 
 @pytest.fixture
 def server(transactional_db, tmp_path) -> Iterator[str]:
     """The URL of a running web process."""
-    with running(tmp_path, **UNLIMITED) as stack:
+    with running(tmp_path) as stack:
         yield stack.start_web()
 
 

@@ -12,7 +12,7 @@ TIMES = 5
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_connection_survives_refused_bodies(server: str, key_of: Callable[[Role], str], chunked: bool) -> None:
-    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=60)
     connection.connect()
     first = connection.sock
     key = {"X-API-Key": key_of(Role.OPERATOR)}

@@ -35,7 +35,7 @@ def package(tmp_path_factory):
         str(BIN / "openapi-python-client"), "generate", "--path", "schema.yml", "--config", "config.yml",
         "--output-path", PACKAGE, "--meta", "none", "--fail-on-warning",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     sys.path.insert(0, str(folder))
     yield PACKAGE
@@ -47,7 +47,7 @@ class Generated:
 
     def __init__(self, package: str, url: str, key: str, **client: Any) -> None:
         self._package = package
-        self._client = self.module("client").AuthenticatedClient(url, key, timeout=10, **client)
+        self._client = self.module("client").AuthenticatedClient(url, key, timeout=60, **client)
 
     def module(self, path: str) -> Any:
         return importlib.import_module(f"{self._package}.{path}")

@@ -24,7 +24,7 @@ def connect(transactional_db) -> Iterator[Callable[..., httpx.Client]]:
 
     def connect(url: str, role: Role = Role.OPERATOR) -> httpx.Client:
         _, key = apikeys.create(role=role, at=timezone.now())
-        clients.append(httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": key}, timeout=20))
+        clients.append(httpx.Client(base_url=f"{url}/api/v1", headers={"X-API-Key": key}, timeout=60))
         return clients[-1]
 
     yield connect

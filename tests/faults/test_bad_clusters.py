@@ -12,7 +12,7 @@ from federation import services as federation
 from federation.models import Cluster
 from incidents.models import Anomaly, Incident
 from tests.factories import make_anomaly, make_incident
-from tests.processes import eventually, running
+from tests.processes import eventually, free_port, running
 from tests.servers import Answer, http_server, raw_server
 
 pytestmark = [pytest.mark.journey, pytest.mark.django_db(transaction=True)]
@@ -36,8 +36,7 @@ def urls():
         urls["garbage"] = servers.enter_context(http_server(Answer(200, b"<html>welcome</html>", JSON))).url
         urls["truncated"] = servers.enter_context(raw_server(lambda send: send(HEAD + b'{"items": [')))
         urls["silent"] = servers.enter_context(raw_server(lambda send: send(b"")))
-        with http_server(Answer()) as closed:
-            urls[GONE] = closed.url
+        urls[GONE] = f"http://127.0.0.1:{free_port()}"
         yield urls
 
 
@@ -80,7 +79,10 @@ def test_hanging_cluster_delays_no_other(sick, tmp_path):
         stack.start_beat()
 
         eventually(lambda: hanging.requests, or_say="the hanging cluster is asked")
-        eventually(lambda: Incident.objects.filter(cluster_name="well"), within=25, or_say="the incident opens")
+        seen = Cluster.objects.get(name="well").last_look_at
+        eventually(lambda: Cluster.objects.get(name="well").last_look_at != seen, or_say="the other one is looked at")
+        assert asked_less_than(1, [HANGING])  # whose look is under way all the time
+        eventually(lambda: Incident.objects.filter(cluster_name="well"), or_say="the incident opens")
         eventually(lambda: not asked_less_than(1, [HANGING]), or_say="the look at the hanging cluster is given up")
 
     cluster = Cluster.objects.get(name=HANGING)

@@ -81,7 +81,7 @@ def kill_in_the_middle(simulated: SimulatedCluster, stack: Stack) -> None:
     """Let the line run until the worker waits for the answer to its change, and kill it there."""
     worker = stack.start_worker()
     stack.start_beat()
-    eventually(lambda: changes(simulated), within=90, or_say="the worker changes the cluster")
+    eventually(lambda: changes(simulated), or_say="the worker changes the cluster")
     assert rollback_step().state == "Running"
     worker.kill()
 
@@ -91,7 +91,7 @@ def finished_by_another(stack: Stack) -> RemediationPlan:
     # as if what the dead worker held had ended by itself, which takes up to three minutes
     RemediationPlan.objects.update(leased_until=timezone.now())
     Cluster.objects.update(next_poll_at=timezone.now())
-    eventually(lambda: Incident.objects.filter(state="Resolved"), within=60, or_say="the incident is resolved")
+    eventually(lambda: Incident.objects.filter(state="Resolved"), or_say="the incident is resolved")
     return RemediationPlan.objects.get()
 
 

@@ -60,7 +60,7 @@ def test_alert_opens_an_incident_and_its_end_resolves_it(tmp_path):
     with running(tmp_path) as stack, http_server(Answer()) as exporter:
         report(exporter, ready=3)
         web = stack.start_web()
-        client = httpx.Client(base_url=f"{web}/api/v1", headers={"X-API-Key": operator}, timeout=10)
+        client = httpx.Client(base_url=f"{web}/api/v1", headers={"X-API-Key": operator}, timeout=60)
         with client, monitoring(tmp_path, exporter=exporter.url, receiver=web, key=operator):
             assert incidents(client) == []
 
@@ -121,7 +121,7 @@ def monitoring(folder: Path, *, exporter: str, receiver: str, key: str) -> Itera
     try:
         for name, command in commands.items():
             processes.append(Process(name, command, env={}, folder=folder))
-            eventually(partial(is_ready, ports[name]), within=30, or_say=f"{name} is ready")
+            eventually(partial(is_ready, ports[name]), or_say=f"{name} is ready")
         yield
     except AssertionError as error:
         said = "\n".join(process.output()[-2000:] for process in processes)

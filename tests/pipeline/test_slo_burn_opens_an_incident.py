@@ -34,7 +34,7 @@ def test_burning_budget_opens_an_incident(tmp_path):
         web = stack.start_web()
         stack.start_worker()
         stack.start_beat()
-        with httpx.Client(base_url=f"{web}/api/v1", headers={"X-API-Key": key}, timeout=10) as client:
+        with httpx.Client(base_url=f"{web}/api/v1", headers={"X-API-Key": key}, timeout=60) as client:
             create(client, prometheus.url)
 
             incident = eventually(lambda: first(client, "/incidents"), or_say="the burning budget opens an incident")

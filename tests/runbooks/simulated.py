@@ -25,7 +25,7 @@ def is_settled(cluster: SimulatedCluster, name: str = "checkout", namespace: str
 
 
 def settled(cluster: SimulatedCluster, name: str = "checkout", namespace: str = "shop") -> dict[str, Any]:
-    cluster.wait_for(lambda c: is_settled(c, name, namespace), timeout=20)
+    cluster.wait_for(lambda c: is_settled(c, name, namespace))
     return deployment(cluster, name, namespace)
 
 

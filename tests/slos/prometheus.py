@@ -1,9 +1,7 @@
 """A real Prometheus that serves series which a test wrote: promtool makes blocks of them, nothing is scraped."""
 
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -12,9 +10,9 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import needs
+from tests.processes import eventually, free_port
 
 SCRAPE = 15  # seconds between two samples
-START_WITHIN = 30.0
 
 
 def counter(
@@ -41,9 +39,7 @@ class Server:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,20 +58,18 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + START_WITHIN
-        while time.monotonic() < deadline:
-            try:
-                if httpx.get(f"{self.url}/-/ready", timeout=1).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
-            time.sleep(0.05)
-        raise AssertionError("Prometheus did not start")
+        eventually(self._is_ready, or_say="Prometheus is ready")
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/-/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=60)
             self._process = None
 
 
@@ -89,7 +83,7 @@ def serving(path: Path, lines: Sequence[str]) -> Iterator[Server]:
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(source), str(path / "data")],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     server = Server(path)
     server.start()

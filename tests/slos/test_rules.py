@@ -58,7 +58,7 @@ SCENARIOS = {
 
 def promtool(*arguments, cwd):
     needs(shutil.which("promtool") is not None, "promtool")
-    return subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["promtool", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
 
 
 def series(scenario):

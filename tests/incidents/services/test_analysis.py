@@ -1,7 +1,5 @@
 """Against a simulated cluster over HTTP, from a sick workload to the insight."""
 
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,21 +11,11 @@ from incidents.models import AIInsight, Decision, Incident, TimelineEvent
 from incidents.services import analysis, lifecycle
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_cluster, make_incident, make_insight
+from tests.processes import eventually
 from tests.servers import Answer, http_server
 from tests.threads import at_once, postgresql_only
 
 pytestmark = pytest.mark.django_db
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What `condition` returns as soon as it is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come about in time")
 
 
 def waits_for(cluster: SimulatedCluster, namespace: str, name: str, reason: str) -> bool:
@@ -69,7 +57,7 @@ def actions(insight: AIInsight) -> list[tuple[str, dict[str, str]]]:
 class TestSituations:
     def test_crash_loop_after_a_rollout_is_rolled_back(self):
         with SimulatedCluster(scenario="crash-loop", speed=50) as cluster:
-            until(lambda: waits_for(cluster, "shop", "checkout", "CrashLoopBackOff"))
+            eventually(lambda: waits_for(cluster, "shop", "checkout", "CrashLoopBackOff"))
 
             insight = analyzed(sick_incident(cluster, signal="crashloop_backoff", resource_name="checkout"))
 
@@ -82,7 +70,7 @@ class TestSituations:
 
     def test_memory_limit_is_raised_after_oom_kills(self):
         with SimulatedCluster(scenario="oom", speed=50) as cluster:
-            until(lambda: waits_for(cluster, "shop", "ledger", "CrashLoopBackOff"))
+            eventually(lambda: waits_for(cluster, "shop", "ledger", "CrashLoopBackOff"))
 
             insight = analyzed(sick_incident(cluster, signal="oom_kill", resource_name="ledger"))
 
@@ -92,7 +80,7 @@ class TestSituations:
 
     def test_missing_image_is_rolled_back(self):
         with SimulatedCluster(scenario="image-pull-error", speed=50) as cluster:
-            until(lambda: waits_for(cluster, "shop", "checkout", "ImagePullBackOff"))
+            eventually(lambda: waits_for(cluster, "shop", "checkout", "ImagePullBackOff"))
 
             insight = analyzed(sick_incident(cluster, signal="image_pull_error", resource_name="checkout"))
 
@@ -105,7 +93,7 @@ class TestSituations:
             return any(item.get("reason") == "ProgressDeadlineExceeded" for item in conditions)
 
         with SimulatedCluster(scenario="stuck-rollout", speed=50) as cluster:
-            until(stuck)
+            eventually(stuck)
 
             insight = analyzed(
                 sick_incident(
@@ -121,7 +109,7 @@ class TestSituations:
             return any(item.get("type") == "Failed" for item in conditions)
 
         with SimulatedCluster(scenario="failed-job", speed=50) as cluster:
-            until(failed)
+            eventually(failed)
 
             insight = analyzed(
                 sick_incident(cluster, signal="job_failed", resource_kind="Job", resource_name="import-feed")
@@ -136,7 +124,7 @@ class TestSituations:
             return any(item["type"] == "Ready" and item["status"] == "Unknown" for item in conditions)
 
         with SimulatedCluster(scenario="node-failure", speed=50) as cluster:
-            until(lost)
+            eventually(lost)
 
             insight = analyzed(
                 sick_incident(cluster, signal="node_not_ready", resource_kind="Node", resource_name="node-2")
@@ -212,7 +200,7 @@ class TestAnalyze:
 
     def test_suggests_something_else_after_an_attempt_in_vain(self):
         with SimulatedCluster(scenario="oom", speed=50) as cluster:
-            until(lambda: waits_for(cluster, "shop", "ledger", "CrashLoopBackOff"))
+            eventually(lambda: waits_for(cluster, "shop", "ledger", "CrashLoopBackOff"))
             incident = sick_incident(cluster, signal="oom_kill", resource_name="ledger", state="Analyzing")
             incident.change(remediation_attempts=1)
             params = {"container": "app", "memoryLimit": "384Mi"}

@@ -68,17 +68,17 @@ def is_live(observer: Observer) -> Callable[[], bool]:
 class TestObserver:
     def test_opens_an_incident_soon_after_the_change(self, simulated, cluster):
         with observing_as("one") as observer:
-            eventually(is_live(observer), within=20)
+            eventually(is_live(observer))
             simulated.break_workload("shop", "catalog", "image-pull")
 
-            eventually(lambda: Incident.objects.filter(resource_name="catalog"), within=20)
-            eventually(lambda: Cluster.objects.get().watched_until, within=10)
+            eventually(lambda: Incident.objects.filter(resource_name="catalog"))
+            eventually(lambda: Cluster.objects.get().watched_until)
 
     def test_finds_what_a_look_finds(self, simulated, cluster):
         """Under the same fingerprint, so that whoever comes second adds nothing."""
         simulated.break_workload("shop", "catalog", "image-pull")
         with observing_as("one"):
-            eventually(lambda: Anomaly.objects.filter(resource_name="catalog"), within=20)
+            eventually(lambda: Anomaly.objects.filter(resource_name="catalog"))
         before = set(Anomaly.objects.filter(condition="image_pull_backoff").values_list("fingerprint", flat=True))
 
         cluster.refresh_from_db()
@@ -90,13 +90,13 @@ class TestObserver:
 
     def test_goes_on_after_watches_were_cut_and_versions_expired(self, simulated, cluster):
         with observing_as("one") as observer:
-            eventually(is_live(observer), within=20)
+            eventually(is_live(observer))
             simulated.cut_watches()
             simulated.expire()
-            eventually(is_live(observer), within=20)
+            eventually(is_live(observer))
             simulated.break_workload("shop", "catalog", "image-pull")
 
-            eventually(lambda: Incident.objects.filter(resource_name="catalog"), within=20)
+            eventually(lambda: Incident.objects.filter(resource_name="catalog"))
 
     @pytest.mark.parametrize("status", [403, 429])
     def test_does_not_spin_on_a_permanent_refusal(self, simulated, cluster, status):
@@ -105,7 +105,7 @@ class TestObserver:
         simulated.fail_next(None, status=status, match="/jobs", retry_after=30)
         with observing_as("one") as observer:
             others = len(observing.KINDS) - 1
-            eventually(lambda: [len(one._live) for one in observer._watched.values()] == [others], within=20)
+            eventually(lambda: [len(one._live) for one in observer._watched.values()] == [others])
             threading.Event().wait(2)
 
         tries = [path for _, path, _ in simulated.requests if path.endswith("/jobs")]
@@ -114,19 +114,19 @@ class TestObserver:
     def test_two_share_the_clusters(self, simulated, cluster):
         federation.register(name="second", kubeconfig=simulated.kubeconfig, actor=SYSTEM, at=timezone.now())
         with observing_as("one") as one:
-            eventually(lambda: len(held(one)) == 2, within=20)
+            eventually(lambda: len(held(one)) == 2)
             with observing_as("two") as two:
-                eventually(lambda: len(held(one)) == len(held(two)) == 1, within=20)
+                eventually(lambda: len(held(one)) == len(held(two)) == 1)
 
                 assert held(one) | held(two) == {"harbor", "second"}
         assert not Lease.objects.exists()
 
     def test_stops_when_its_lease_is_lost(self, cluster):
         with observing_as("one") as observer:
-            eventually(lambda: held(observer), within=20)
+            eventually(lambda: held(observer))
             Lease.objects.filter(name__startswith=observing.PREFIX).update(holder="another")
 
-            eventually(lambda: not held(observer), within=10)
+            eventually(lambda: not held(observer))
 
 
 class TestBackOff:

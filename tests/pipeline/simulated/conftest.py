@@ -26,7 +26,6 @@ SPEED = 30  # seconds of a simulated cluster that pass in one of ours
 ENVIRONMENT = {
     "AIOPS_DETECTION_GRACE": "1",  # an image that cannot be pulled for two minutes is one that cannot be for a second
     "AIOPS_MAX_ATTEMPTS": "2",
-    "CHATCLI_API_RATE_LIMIT_ADMIN": "100000",
 }
 _numbers = itertools.count(1)
 

@@ -25,7 +25,7 @@ class Platform:
     client: httpx.Client = field(init=False)
 
     def __enter__(self) -> Self:
-        self.client = httpx.Client(base_url=f"{self.url}/api/v1", headers={"X-API-Key": self.key}, timeout=30)
+        self.client = httpx.Client(base_url=f"{self.url}/api/v1", headers={"X-API-Key": self.key}, timeout=60)
         return self
 
     def __exit__(
@@ -82,11 +82,10 @@ class Journey:
     def incidents(self, **query: str) -> list[Document]:
         return self.platform.items("/incidents", cluster=self.cluster, **query)
 
-    def incident(self, *states: str, within: float = 60, **query: str) -> Document:
+    def incident(self, *states: str, **query: str) -> Document:
         """The one incident of the cluster, as soon as it is in one of these states."""
         found = eventually(
             lambda: [row for row in self.incidents(**query) if not states or row["state"] in states],
-            within=within,
             every=0.3,
             or_say=f"an incident of {self.cluster} is {' or '.join(states) or 'there'}",
         )
@@ -111,20 +110,18 @@ class Journey:
         rows = sorted(self.platform.items("/remediations", issue=name_of(incident)), key=lambda row: row["attempt"])
         return [self.platform.get(f"/remediations/{row['name']}") for row in rows]
 
-    def plan(self, incident: Document, *states: str, within: float = 60) -> Document:
+    def plan(self, incident: Document, *states: str) -> Document:
         """The newest plan, as soon as it is in one of these states."""
 
         def newest() -> Document | None:
             plans = self.plans(incident)
             return plans[-1] if plans and plans[-1]["status"]["state"] in states else None
 
-        return eventually(newest, within=within, every=0.3, or_say=f"a plan is {' or '.join(states)}") or {}
+        return eventually(newest, every=0.3, or_say=f"a plan is {' or '.join(states)}") or {}
 
-    def approval(self, incident: Document, *, within: float = 60) -> Document:
+    def approval(self, incident: Document) -> Document:
         """The request for approval, as soon as there is one."""
-        found = eventually(
-            lambda: self.platform.items("/approvals", incident=name_of(incident)), within=within, every=0.3
-        )
+        found = eventually(lambda: self.platform.items("/approvals", incident=name_of(incident)), every=0.3)
         return self.platform.get(f"/approvals/{found[0]['name']}")
 
     def postmortem(self, incident: Document) -> Document:

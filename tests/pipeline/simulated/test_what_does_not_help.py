@@ -81,7 +81,7 @@ def night(begin: Callable[..., Journey], pager: HttpServer, lab: Journey) -> Jou
 
 
 def test_is_undone_and_another_runbook_is_tried(lab, night):
-    incident = lab.incident("Resolved", within=120)
+    incident = lab.incident("Resolved")
 
     first, second = lab.plans(incident)
     assert [action["type"] for action in first["spec"]["actions"]] == ["AdjustResources"]
@@ -94,7 +94,7 @@ def test_is_undone_and_another_runbook_is_tried(lab, night):
 
 
 def test_people_are_called_when_the_attempts_are_used_up(night, pager):
-    incident = night.incident("Escalated", within=120)
+    incident = night.incident("Escalated")
 
     assert incident["status"]["remediationAttempts"] == incident["status"]["maxRemediationAttempts"] == 2
     assert {plan["status"]["state"] for plan in night.plans(incident)} <= {"Failed", "RolledBack"}

@@ -112,7 +112,7 @@ class TestRollback:
     def release_bad_image(self, simulated: SimulatedCluster) -> str:
         good = image_of(settled(simulated))
         simulated.break_workload("shop", "checkout", "crash-loop")
-        simulated.wait_for(is_crashing, timeout=20)
+        simulated.wait_for(is_crashing)
         return good
 
     def test_goes_back_to_the_revision_that_serves(self, simulated, client):

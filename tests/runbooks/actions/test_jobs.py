@@ -22,7 +22,7 @@ class TestRetryJob:
         of_image = image("import", "1.3.0")
         simulated.set_behavior(of_image, Behavior(exit_code=3, sick_owners=1))
         simulated.apply(job("shop", "import-feed", of_image))
-        simulated.wait_for(self.has_failed, timeout=30)
+        simulated.wait_for(self.has_failed)
         return simulated
 
     @staticmethod

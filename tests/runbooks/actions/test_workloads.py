@@ -21,7 +21,7 @@ def release(simulated: SimulatedCluster, target: Target) -> tuple[str, str]:
     before = image(simulated, target)
     after = before.rpartition(":")[0] + ":next"
     simulated.set_image(target.namespace, target.name, after, kind=target.kind)
-    simulated.wait_for(lambda cluster: len(revisions(cluster, target)) == 2, timeout=20)
+    simulated.wait_for(lambda cluster: len(revisions(cluster, target)) == 2)
     return before, after
 
 
@@ -55,7 +55,7 @@ class TestRollbackByRevision:
         assert (rolled_back, image(simulated, target)) == (old, new)
 
     def test_refuses_when_there_is_only_one_revision(self, simulated, client):
-        simulated.wait_for(lambda cluster: revisions(cluster, ORDERS), timeout=20)
+        simulated.wait_for(lambda cluster: revisions(cluster, ORDERS))
 
         with pytest.raises(ActionRefused, match="only one revision"):
             ACTIONS["RollbackStatefulSet"].prepare(call(client, ORDERS))

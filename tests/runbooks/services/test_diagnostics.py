@@ -19,7 +19,7 @@ CHECKOUT = Target("Deployment", "checkout", "shop")
 def cluster() -> Iterator[SimulatedCluster]:
     with SimulatedCluster(scenario="healthy", speed=200) as simulated:
         simulated.break_workload("shop", "checkout", "crash-loop")
-        simulated.wait_for(_has_crashed, timeout=30)
+        simulated.wait_for(_has_crashed)
         yield simulated
 
 

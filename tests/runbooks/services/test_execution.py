@@ -42,7 +42,7 @@ class TestAdvance:
     def test_runs_verifies_and_resolves(self, simulated, row):
         good = image_of(deployment(simulated))
         simulated.break_workload("shop", "checkout", "crash-loop")
-        simulated.wait_for(is_crashing, timeout=20)
+        simulated.wait_for(is_crashing)
         used = runbook("RollbackDeployment")
         driver = planned(row)
 

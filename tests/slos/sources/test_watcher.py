@@ -49,7 +49,7 @@ class TestMeasure:
             cluster = make_cluster(
                 kubeconfig=encrypt(simulated.kubeconfig), kubeconfig_digest=simulated.url[-64:], server=simulated.url
             )
-            simulated.wait_for(lambda it: is_ready(it.fetch("Deployment", "shop", "checkout")), timeout=30)
+            simulated.wait_for(lambda it: is_ready(it.fetch("Deployment", "shop", "checkout")))
             slo = slo_row(source="watcher", cluster=cluster)
             for minute in range(10):
                 (found,) = evaluation.evaluate(slos=[slo], at=NOON + timedelta(minutes=minute))
