@@ -71,14 +71,22 @@ class Sums:
     value_sum: float = 0.0
     value_count: float = 0
 
-    def add(self, other: "Sums", share: float = 1.0) -> None:
-        self.good += other.good * share
-        self.total += other.total * share
-        self.excluded_good += other.excluded_good * share
-        self.excluded_total += other.excluded_total * share
-        self.slices += other.slices * share
-        self.value_sum += other.value_sum * share
-        self.value_count += other.value_count * share
+    def add(self, other: "Sums") -> None:
+        self.good += other.good
+        self.total += other.total
+        self.excluded_good += other.excluded_good
+        self.excluded_total += other.excluded_total
+        self.slices += other.slices
+        self.value_sum += other.value_sum
+        self.value_count += other.value_count
+
+    def scaled(self, share: float) -> "Sums":
+        return self if share == 1 else Sums(*(getattr(self, name) * share for name in self.__slots__))
+
+    @property
+    def bad(self) -> float:
+        """What counts as bad: without planned maintenance."""
+        return max(0.0, (self.total - self.excluded_total) - (self.good - self.excluded_good))
 
 
 class Timeline:
@@ -150,17 +158,20 @@ class Timeline:
 
     def sums(self, end: int, length: timedelta, grid: Grid, excluded: Iterable[tuple[int, int]] = ()) -> Sums:
         """As `reading`, with everything that is summed up and what lies in `excluded` beside it."""
+        return add_up(self.cut(end, length, grid), grid, excluded)
+
+    def cut(self, end: int, length: timedelta, grid: Grid) -> list[Slice]:
+        """The slices that a window of that length before `end` consists of, as far as they were measured."""
         last = self._index(end)
         stride = grid.width // MINUTE
         # a calendar period begins inside a slice as a rule: what lies before it is not counted
         count = max(1, int(length.total_seconds() // grid.width))
         indexes = range(last - (count - 1) * stride, last + 1, stride)
-        found = [
+        return [
             Slice(self._end(index), self.good[index], self.total[index], self.value[index])
             for index in indexes
             if index >= 0 and not math.isnan(self.total[index])
         ]
-        return add_up(found, grid, excluded)
 
     def last(self, end: int) -> int | None:
         """The end of the last slice up to `end` that was measured."""

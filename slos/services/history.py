@@ -5,17 +5,19 @@ catch-up after an outage or a late sample makes necessary, changes nothing that 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
+from slos import objectives
 from slos.models import SLO, DailyHistory, Exclusion, HourlyHistory, Measurement
 from slos.services import planned
 from slos.slices import HOUR, Grid, Slice, Sums, Timeline, add_up, hour_of, moment, seconds
 from slos.windows import Window
 
+FINE = timedelta(hours=72)  # windows up to here are cut to the minute, longer ones to the hour
 KEPT_HOURS = 74  # of slices that an evaluation reads: three days, the hour at either end
 KEEP_SLICES = timedelta(days=4)
 KEEP_HOURS = timedelta(days=100)
@@ -152,43 +154,63 @@ def _midnight(day: date) -> datetime:
 
 
 def totals(windows: Mapping[int, Window]) -> dict[int, Sums]:
-    """What the windows hold, by key of the SLO, from days and, where a window begins inside a day, hours. Two queries.
-
-    Of the hour in which a window begins, the share that lies in it is taken: bad time leaves a rolling window bit by bit.
-    """
+    """What the windows hold, by key of the SLO. Two queries."""
     found: dict[int, Sums] = {pk: Sums() for pk in windows}
-    first_days = {pk: window.start.astimezone(UTC).date() for pk, window in windows.items()}
-    if not windows:
-        return found
-    starts: dict[int, Sums] = {}
-    days = DailyHistory.objects.filter(slo__in=windows, day__gte=min(first_days.values())).order_by()
-    for pk, day, *values in days.values_list("slo_id", "day", *COLUMNS):
-        if day > first_days[pk]:
-            found[pk].add(Sums(*values))
-        elif day == first_days[pk]:
-            starts[pk] = Sums(*values)
-    with_hours = _add_first_hours(found, windows, first_days)
-    for pk, sums in starts.items():
-        if pk not in with_hours:  # the hours are forgotten after a while, the days never
-            left = (_midnight(first_days[pk] + DAY) - windows[pk].start) / DAY
-            found[pk].add(sums, share=left)
+    for pk, _, sums in _parts(windows):
+        found[pk].add(sums)
     return found
 
 
-def _add_first_hours(found: dict[int, Sums], windows: Mapping[int, Window], first_days: Mapping[int, date]) -> set[int]:
+def spread(slo: SLO, window: Window, *, by_hour: bool) -> Iterator[tuple[datetime, Sums]]:
+    """What the sums of the window are made of, as (beginning of the hour or day, part of the sums)."""
+    slices = _slices(slo, window) if window.elapsed <= FINE else []
+    if slices:  # else it was measured too long ago: only sums are left
+        grid = objectives.grid(slo)
+        spans = exclusions([slo], window.start, window.at)[slo.pk]
+        yield from ((moment(hour_of(one.end)), add_up([one], grid, spans)) for one in slices)
+        return
+    yield from ((beginning, sums) for _, beginning, sums in _parts({slo.pk: window}, by_hour=by_hour))
+
+
+def _slices(slo: SLO, window: Window) -> list[Slice]:
+    end = seconds(window.at)
+    return load({slo.pk: end})[slo.pk].cut(end, window.elapsed, objectives.grid(slo))
+
+
+def _parts(windows: Mapping[int, Window], *, by_hour: bool = False) -> Iterator[tuple[int, datetime, Sums]]:
+    """(key of the SLO, beginning, sums) of days and, where a window begins inside a day, of hours; `by_hour`: of all hours.
+
+    Of the hour in which a window begins, the share that lies in it is taken: bad time leaves a rolling window bit by bit.
+    """
+    if not windows:
+        return
+    first_days = {pk: window.start.astimezone(UTC).date() for pk, window in windows.items()}
+    with_hours: set[tuple[int, date]] = set()
+    for pk, hour, *values in _hours(windows, first_days, by_hour).values_list("slo_id", "hour", *COLUMNS):
+        with_hours.add((pk, hour.astimezone(UTC).date()))
+        share = min(1.0, (hour + HOUR - windows[pk].start) / HOUR)
+        if share > 0 and hour < windows[pk].at:
+            yield pk, hour, Sums(*values).scaled(share)
+    if by_hour:
+        return
+    days = DailyHistory.objects.filter(slo__in=windows, day__gte=min(first_days.values())).order_by()
+    for pk, day, *values in days.values_list("slo_id", "day", *COLUMNS):
+        if day < first_days[pk] or (pk, day) in with_hours:
+            continue
+        # the hours are forgotten after a while, the days never
+        share = min(1.0, (_midnight(day + DAY) - windows[pk].start) / DAY)
+        yield pk, _midnight(day), Sums(*values).scaled(share)
+
+
+def _hours(windows: Mapping[int, Window], first_days: Mapping[int, date], by_hour: bool) -> QuerySet[HourlyHistory]:
     by_day: dict[date, list[int]] = defaultdict(list)
     for pk, day in first_days.items():
         by_day[day].append(pk)
     spans = Q()
     for day, some in by_day.items():
-        spans |= Q(slo__in=some, hour__gte=_midnight(day), hour__lt=_midnight(day + DAY))
-    known: set[int] = set()
-    for pk, hour, *values in HourlyHistory.objects.filter(spans).order_by().values_list("slo_id", "hour", *COLUMNS):
-        known.add(pk)
-        share = min(1.0, (hour + HOUR - windows[pk].start) / HOUR)
-        if share > 0:
-            found[pk].add(Sums(*values), share=share)
-    return known
+        until = Q() if by_hour else Q(hour__lt=_midnight(day + DAY))
+        spans |= Q(until, slo__in=some, hour__gte=_midnight(day))
+    return HourlyHistory.objects.filter(spans).order_by()
 
 
 def exclusions(slos: Collection[SLO], since: datetime, until: datetime) -> dict[int, list[tuple[int, int]]]:

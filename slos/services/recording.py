@@ -24,7 +24,6 @@ from slos.sources.base import Answer
 from slos.sources.incidents import Outage
 from slos.windows import Window
 
-FINE = timedelta(hours=72)  # windows up to here are cut to the minute, longer ones to the hour
 ENOUGH = 0.5  # of a window that was measured must have data
 LAST_HOUR = timedelta(hours=1)
 NO_DATA = "no data"
@@ -104,7 +103,7 @@ def _looks(answers: Sequence[Answer], at: datetime) -> list[Look]:
     oldest = min(window.start for window in spans.values())
     excluded = history.exclusions(slos, min(oldest, at - history.KEEP_SLICES), at)
     written = history.write([_measured(answer, excluded[answer.question.slo.pk]) for answer in answers])
-    long = history.totals({slo.pk: spans[slo.pk] for slo in slos if spans[slo.pk].elapsed > FINE})
+    long = history.totals({slo.pk: spans[slo.pk] for slo in slos if spans[slo.pk].elapsed > history.FINE})
     adjusted = _adjustments(spans)
     looks = []
     for slo in slos:

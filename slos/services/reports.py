@@ -10,9 +10,9 @@ from django.db import models
 from slos import figures, objectives
 from slos.figures import Figures
 from slos.models import SLO
+from slos.services import history
 from slos.windows import Window
 
-HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 
@@ -66,7 +66,7 @@ def budget_history(slo: SLO, granularity: str, at: datetime) -> list[Entry]:
     for moment, minutes in _spent(slo, granularity, window):
         key = _bucket(moment, granularity)
         entries.setdefault(key, Entry(key, 0.0)).consumed += minutes
-    for adjustment in slo.adjustments.filter(at__gt=window.start, at__lte=window.end):
+    for adjustment in slo.adjustments.filter(at__gt=window.start):
         key = _bucket(adjustment.at, granularity)
         entry = entries.setdefault(key, Entry(key, 0.0))
         entry.adjustment += adjustment.minutes
@@ -88,22 +88,12 @@ def _accumulate(newest_first: Iterable[Entry], known: Figures, consumed: float) 
 
 
 def _spent(slo: SLO, granularity: str, window: Window) -> Iterator[tuple[datetime, float]]:
-    """(beginning, minutes) of every hour or day with bad events: their share of all events, in minutes of the window."""
+    """(beginning, minutes) of every part of the window: the share of bad events in it, in minutes of the window."""
     if not slo.total:
         return
     judged = (window.elapsed if window.is_calendar else window.length) / MINUTE
-    for beginning, row in _rows(slo, granularity, window):
-        bad = (row.total - row.excluded_total) - (row.good - row.excluded_good)
-        yield beginning, max(0.0, bad) / slo.total * judged
-
-
-def _rows(slo: SLO, granularity: str, window: Window) -> Iterator[tuple[datetime, Any]]:
-    if granularity == Granularity.HOURLY:
-        for hour in slo.hours.filter(hour__gt=window.start - HOUR, hour__lte=window.end):
-            yield hour.hour, hour
-    else:
-        for day in slo.days.filter(day__gte=window.start.date(), day__lte=window.end.date()):
-            yield datetime.combine(day.day, datetime.min.time(), UTC), day
+    for beginning, sums in history.spread(slo, window, by_hour=granularity == Granularity.HOURLY):
+        yield beginning, sums.bad / slo.total * judged
 
 
 def _bucket(moment: datetime, granularity: str) -> date | datetime:

@@ -423,6 +423,30 @@ class TestAdjustments:
 
         assert admin.get(ONE).json()["status"]["budgetConsumed"] == 0
 
+    def test_stands_in_the_history_before_the_next_evaluation(self, admin):
+        make_slo(columns=measured())
+
+        admin.post(f"{ONE}/adjustments", {"minutes": 5, "reason": "r"})
+
+        [today] = admin.get(f"{ONE}/budget").json()["budget"]["history"]
+        assert (today["date"], today["adjustment"], today["cumulative"]) == ("2027-04-12", 5, 21.2)
+
+    def test_shows_what_the_next_evaluation_will_find(self, admin):
+        make_slo(columns=measured())
+        admin.post(f"{ONE}/adjustments", {"minutes": -100, "reason": "It was the load test"})
+
+        admin.post(f"{ONE}/adjustments", {"minutes": 3, "reason": "Three of them were real"})
+
+        assert admin.get(ONE).json()["status"]["budgetConsumed"] == 0
+
+    def test_is_not_about_the_future(self, admin):
+        make_slo(columns=measured())
+
+        answer = admin.post(f"{ONE}/adjustments", {"minutes": 5, "reason": "r", "at": "2027-04-13T00:00:00Z"})
+
+        assert answer.status_code == 400
+        assert list(answer.json()["error"]["fields"]) == ["at"]
+
     def test_may_exhaust_the_budget(self, admin):
         make_slo(columns=measured())
 
