@@ -1,8 +1,10 @@
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Case, ExpressionWrapper, F, Q, Value, When
+from django.db.models.functions import Greatest
 
 from aiops.models import Resource
 
@@ -53,6 +55,7 @@ class ClusterCondition(models.TextChoices):
 
 CHECK_FAILURES = 3  # in a row, until a cluster counts as unreachable
 STALE_AFTER = 3  # health-check intervals without a heartbeat
+SOONEST = 5  # seconds between two looks for checks that are due, as the schedule has it
 ENVIRONMENTS = ("prod", "staging", "dev")
 AUTOMATION_RANK = {level: rank for rank, level in enumerate(Automation.values)}
 
@@ -84,8 +87,9 @@ class ClusterQuerySet(models.QuerySet["Cluster"]):
 
     def with_status(self, at: datetime) -> "ClusterQuerySet":
         """Each with `is_connected` and `status` as of `at`, computed by the database so that lists can filter by it."""
-        # SQLite multiplies durations with plain integers only
-        interval = ExpressionWrapper(F("health_check_interval_seconds"), output_field=models.IntegerField())
+        # SQLite multiplies durations with plain integers only; and nobody is checked more often than we look who is due
+        least = max(SOONEST, round(settings.AIOPS_SWEEP_INTERVAL))
+        interval = Greatest(F("health_check_interval_seconds"), Value(least), output_field=models.IntegerField())
         silence = ExpressionWrapper(
             interval * Value(timedelta(seconds=STALE_AFTER)), output_field=models.DurationField()
         )

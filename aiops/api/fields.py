@@ -19,11 +19,11 @@ SLUG = RegexValidator(
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
     "Must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit.",
 )
-WRONG_TYPE = "Must be a {expected}."
 
 
 def _fail_type(expected: str) -> serializers.ValidationError:
-    return serializers.ValidationError(WRONG_TYPE.format(expected=expected), code="type")
+    article = "an" if expected[0] in "aeiou" else "a"
+    return serializers.ValidationError(f"Must be {article} {expected}.", code="type")
 
 
 class TextField(serializers.CharField):

@@ -2,6 +2,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -75,7 +76,7 @@ class ClusterViewSet(Lists, Reads, ResourceViewSet):
     @creation(body=ClusterBody)
     def create(self, sent: Sent) -> Cluster:
         """Register a cluster. The kubeconfig is checked, encrypted, and never shown again."""
-        self.require_scope(cluster=sent["name"], namespace=sent["namespace"] or None)
+        self.require_scope(cluster=sent["name"], namespace=sent["namespace"] or settings.AIOPS_NAMESPACE)
         return services.create(
             name=sent["name"],
             namespace=sent["namespace"],

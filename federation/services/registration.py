@@ -23,7 +23,7 @@ from federation.models import Automation, Cluster, Tier
 from federation.services import connections
 from federation.services.connections import IN_CLUSTER
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,251}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 RESERVED = frozenset({"global-status"})  # X9.8: a path of the API
 ENVIRONMENTS = {"production": "prod", "development": "dev", "prod": "prod", "staging": "staging", "dev": "dev"}
 
@@ -74,7 +74,7 @@ def create(
     **attributes: Any,
 ) -> Cluster:
     """Add a cluster. Raises `Invalid` with the offending members, `Conflict` when the name is taken."""
-    access = kubeconfigs.load(kubeconfig, allow_insecure=allow_insecure)
+    access = _access(kubeconfig, allow_insecure=allow_insecure)
     columns = checked(name, attributes) | _credentials(access.dump(), access)
     if Cluster.objects.filter(name=name).exists():
         raise Conflict(f"Cluster {name} exists already")
@@ -108,15 +108,30 @@ def update(
     changed = sorted(key for key in columns if getattr(cluster, key) != columns[key])
     details: dict[str, Any] = {"changed": changed}
     if kubeconfig is not None:
-        access = kubeconfigs.load(kubeconfig, allow_insecure=allow_insecure)
+        access = _access(kubeconfig, allow_insecure=allow_insecure)
         credentials = _credentials(access.dump(), access)
         if credentials["kubeconfig_digest"] != cluster.kubeconfig_digest:
             columns |= credentials | {"next_poll_at": at}
             details |= {"server": access.server, "credentials_changed": True, "insecure": access.insecure}
+    if "health_check_interval_seconds" in changed:
+        columns["next_check_at"] = None  # the next check was planned by the old one
     if changed or "kubeconfig" in columns:
         change(cluster, **columns, updated_at=at)
         _record("cluster.update", cluster, actor=actor, at=at, details=details)
     return cluster
+
+
+def _access(text: str, *, context: str = "", allow_insecure: bool) -> Access:
+    """What the text describes. Raises `Invalid`, which says where in the text, and names the member that carries it."""
+    try:
+        return kubeconfigs.load(text, context=context, allow_insecure=allow_insecure)
+    except Invalid as refusal:
+        reasons = [
+            reason if place == "kubeconfig" else f"{place}: {reason}"
+            for place, found in refusal.fields.items()
+            for reason in found
+        ]
+        raise Invalid(refusal.message, refusal.details, fields={"kubeconfig": reasons}) from refusal
 
 
 def _credentials(secret: str, access: Access) -> dict[str, Any]:
@@ -129,6 +144,7 @@ def _credentials(secret: str, access: Access) -> dict[str, Any]:
         "poll_error": "",
         "check_failures": 0,
         "check_error": "",
+        "check_error_class": "",
         "next_check_at": None,
     }
 
@@ -148,7 +164,7 @@ def register(
     Of the kubeconfig only the chosen context is kept. `allow_insecure` accepts an API server whose certificate is not
     verified, which the audit log shows. Raises `Invalid` with the offending members, `LostRace`.
     """
-    access = kubeconfigs.load(kubeconfig, context=context, allow_insecure=allow_insecure)
+    access = _access(kubeconfig, context=context, allow_insecure=allow_insecure)
     return _store(name, access.dump(), access, attributes, actor=actor, at=at)
 
 
@@ -172,6 +188,8 @@ def _store(
                 columns |= _credentials(secret, access)
             columns |= {"next_poll_at": at, "updated_at": at}
             changed = sorted(key for key in columns if key in ATTRIBUTES and getattr(cluster, key) != columns[key])
+            if "health_check_interval_seconds" in changed:
+                columns["next_check_at"] = None
             _write(cluster, columns, is_new=is_new)
             details = {
                 "server": access.server,
@@ -208,7 +226,7 @@ def checked(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
     columns = dict(attributes)
     fields: dict[str, list[str]] = {}
     if not NAME.fullmatch(name) or name in RESERVED:
-        fields["name"] = ["Lower-case letters, digits and dashes, at most 253; global-status is reserved"]
+        fields["name"] = ["Lower-case letters, digits, dashes and dots, at most 253; global-status is reserved"]
     for field, allowed in (("tier", Tier.values), ("automation", Automation.values)):
         if field in columns and columns[field] not in allowed:
             fields[field] = [f"One of {', '.join(allowed)}"]

@@ -116,6 +116,16 @@ class TestList:
         assert [item["name"] for item in scoped.get("/clusters").json()["items"]] == ["a"]
         assert scoped.get("/clusters/b").status_code == 404
 
+    def test_is_not_stale_before_anybody_could_have_checked_again(self, viewer):
+        make_cluster(name="east", health_check_interval_seconds=1, **SEEN | {"last_heartbeat_at": NOON})
+        make_cluster(
+            name="west", health_check_interval_seconds=1, **SEEN | {"last_heartbeat_at": NOON - timedelta(seconds=6)}
+        )
+
+        items = viewer.get("/clusters").json()["items"]
+
+        assert [item["status"] for item in items] == ["healthy", "unreachable"]  # it is ten seconds later
+
 
 class TestRetrieve:
     def test_has_the_members_of_the_contract(self, viewer):
@@ -183,7 +193,7 @@ class TestCreate:
             ({"name": "East"}, "name"),
             ({"kubeconfig": None}, "kubeconfig"),
             ({"kubeconfig": "kind: List"}, "kubeconfig"),
-            ({"kubeconfig": KUBECONFIG.replace("token: very-secret-token", "exec: {command: sh}")}, "users[0].user.exec"),
+            ({"kubeconfig": KUBECONFIG.replace("token: very-secret-token", "exec: {command: sh}")}, "kubeconfig"),
             ({"tier": "gold"}, "tier"),
             ({"healthCheckInterval": "-5s"}, "healthCheckInterval"),
             ({"prometheusURL": "file:///etc/passwd"}, "prometheusURL"),
@@ -205,6 +215,17 @@ class TestCreate:
 
         assert scoped.post("/clusters", {"name": "b", "kubeconfig": KUBECONFIG}).status_code == 403
 
+    def test_is_refused_where_the_scope_leaves_out_the_usual_namespace(self):
+        scoped = api_of(Role.ADMIN, namespaces=["shop"])
+
+        assert scoped.post("/clusters", {"name": "b", "kubeconfig": KUBECONFIG}).status_code == 403
+        assert scoped.post("/clusters", {"name": "c", "namespace": "shop", "kubeconfig": KUBECONFIG}).status_code == 201
+
+    def test_takes_a_name_with_dots(self, admin):
+        assert admin.post("/clusters", {"name": "eu-1.harbor", "kubeconfig": KUBECONFIG}).status_code == 201
+
+        assert admin.get("/clusters/eu-1.harbor").json()["metadata"]["name"] == "eu-1.harbor"
+
 
 class TestUpdate:
     def test_merges(self, admin):
@@ -222,6 +243,13 @@ class TestUpdate:
 
         cluster = Cluster.objects.get()
         assert (cluster.server, cluster.check_failures, cluster.next_check_at) == ("http://127.0.0.1:1", 0, None)
+
+    def test_of_the_interval_plans_the_next_check_anew(self, admin):
+        make_cluster(name="east", next_check_at=NOON + timedelta(hours=1))
+
+        assert admin.put("/clusters/east", {"healthCheckInterval": "10s"}).status_code == 200
+
+        assert Cluster.objects.get().next_check_at is None
 
     def test_that_changes_nothing_leaves_no_trace(self, admin):
         make_cluster(name="east", region="eu")
