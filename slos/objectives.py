@@ -88,6 +88,11 @@ def rules(slo: SLO) -> list[Rule]:
     return burn_rate.rules(slo.burn_rate_rules, window=slo.window_length, budget=budget_ratio(slo))
 
 
+def look_backs(slo: SLO) -> set[timedelta]:
+    """The lengths of time over which burn rates are of interest: those that are shown, and those of the rules."""
+    return set(burn_rate.REPORTED).union(*((rule.short, rule.long) for rule in rules(slo)))
+
+
 def is_askable(slo: SLO) -> bool:
     """Whether an evaluation, now or later, can find anything."""
     return slo.source != IndicatorSource.UNSUPPORTED

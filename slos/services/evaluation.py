@@ -146,7 +146,9 @@ def ask_for(slo: SLO, at: datetime) -> Question:
 
 def _first_missing(slo: SLO, window: Window) -> datetime:
     """Slices that end after this are wanted."""
-    oldest = max(min(window.start, window.at - timedelta(hours=73)), window.at - LONGEST_HISTORY)
+    # an hour more, so that the first of the hours that a look back touches is whole
+    furthest = window.at - max(objectives.look_backs(slo)) - timedelta(hours=1)
+    oldest = max(min(window.start, furthest), window.at - LONGEST_HISTORY)
     if slo.measured_until is None:
         # a look at a cluster is about now
         return window.at - timedelta(minutes=2) if slo.source == IndicatorSource.WATCHER else oldest

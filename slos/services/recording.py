@@ -4,6 +4,7 @@ One batch is one transaction. Whoever evaluates an SLO holds its lease and write
 one counts; a definition that changed meanwhile is evaluated anew instead.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -104,13 +105,14 @@ def _looks(answers: Sequence[Answer], at: datetime) -> list[Look]:
     excluded = history.exclusions(slos, min(oldest, at - history.KEEP_SLICES), at)
     written = history.write([_measured(answer, excluded[answer.question.slo.pk]) for answer in answers])
     long = history.totals({slo.pk: spans[slo.pk] for slo in slos if spans[slo.pk].elapsed > history.FINE})
+    far = _far_readings(slos, ends)
     adjusted = _adjustments(spans)
     looks = []
     for slo in slos:
         whole = long.get(slo.pk)
         if whole is None:
             whole = _fine(slo, written[slo.pk], spans[slo.pk], ends[slo.pk], excluded[slo.pk])
-        readings = _readings(slo, written[slo.pk], ends[slo.pk], excluded[slo.pk])
+        near = _readings(slo, written[slo.pk], ends[slo.pk], excluded[slo.pk])
         looks.append(
             Look(
                 slo=slo,
@@ -118,7 +120,7 @@ def _looks(answers: Sequence[Answer], at: datetime) -> list[Look]:
                 written=written[slo.pk],
                 official=_official(whole),
                 whole=whole,
-                readings=readings,
+                readings=near | far[slo.pk],
                 adjusted=adjusted.get(slo.pk, 0.0),
                 end=ends[slo.pk],
             )
@@ -153,11 +155,26 @@ def _official(whole: Sums) -> Sums:
 
 
 def _readings(slo: SLO, written: Written, end: int, excluded: Collection[tuple[int, int]]) -> dict[timedelta, Reading]:
-    lengths = set(burn_rate.REPORTED)
-    for rule in objectives.rules(slo):
-        lengths |= {rule.short, rule.long}
     grid = objectives.grid(slo)
-    return {length: written.timeline.reading(end, length, grid, excluded) for length in lengths}
+    near = (length for length in objectives.look_backs(slo) if length <= history.FINE)
+    return {length: written.timeline.reading(end, length, grid, excluded) for length in near}
+
+
+def _far_readings(slos: Sequence[SLO], ends: Mapping[int, int]) -> dict[int, dict[timedelta, Reading]]:
+    """Of rules that look back further than slices are kept: by the hour, as long windows are. Two queries per length."""
+    wanted: dict[timedelta, list[SLO]] = defaultdict(list)
+    for slo in slos:
+        for length in objectives.look_backs(slo):
+            if length > history.FINE:
+                wanted[length].append(slo)
+    found: dict[int, dict[timedelta, Reading]] = defaultdict(dict)
+    for length, some in wanted.items():
+        sums = history.totals({slo.pk: windows.rolling(length, moment(ends[slo.pk])) for slo in some})
+        for slo in some:
+            official = _official(sums[slo.pk])
+            coverage = min(1.0, official.slices * objectives.grid(slo).width / length.total_seconds())
+            found[slo.pk][length] = Reading(good=official.good, total=official.total, coverage=coverage)
+    return found
 
 
 def _adjustments(spans: Mapping[int, Window]) -> dict[int, float]:

@@ -74,6 +74,16 @@ class TestFiring:
 
         assert active(slo) == {"10m/30m": "medium"}
 
+    def test_looks_back_further_than_slices_are_kept(self, prometheus: Server) -> None:
+        # 80 hours were measured: more than half of five days, less than half of nine
+        within = {"severity": "low", "shortWindow": "10h", "longWindow": "120h", "burnRate": 1.5}
+        beyond = {"severity": "low", "shortWindow": "18h", "longWindow": "216h", "burnRate": 1.5}
+
+        slo = look(measured_row(prometheus.url, burn_rate_rules=[within, beyond]), NOON)
+
+        assert active(slo) == {"10h/5d": "low"}
+        assert slo.burn_rates["5d"] == pytest.approx(2, abs=0.001)
+
     def test_warns_of_a_rule_that_cannot_fire(self, prometheus: Server) -> None:
         rule = {"severity": "critical", "shortWindow": "5m", "longWindow": "1h", "burnRate": 14.4}
 
