@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiops.documents import Document
+from slos import promql
 from slos.shapes import (
     HOURS,
     MOST,
@@ -232,10 +233,9 @@ class _Reader:
         if calendar is None or window.get("isRolling") is True:
             if calendar is not None:
                 self.warnings.append("spec.timeWindow[0].calendar: a rolling window has no calendar, it is ignored")
-            if letter == "m":
-                raise Refused("spec.timeWindow[0].duration", "must be an hour or longer")
-            hours = HOURS[letter] * count
-            return {"window": f"{hours}h" if letter == "h" else f"{hours // 24}d"}
+            elif window.get("isRolling") is False:
+                self.warnings.append("spec.timeWindow[0].isRolling: there is no calendar, so the window rolls")
+            return {"window": _rolling(count, letter)}
         if letter not in UNITS:
             raise Refused(
                 "spec.timeWindow[0].duration", "a calendar window lasts days, weeks, months, quarters or years"
@@ -313,7 +313,10 @@ class _Reader:
             wrapper = mapping(ratio[part], f"{path}.{part}")
             only(wrapper, {"metricSource"}, f"{path}.{part}", OPENSLO)
             sources[query] = wrapper.get("metricSource")
-        return self._source(sources, path)
+        found = self._source(sources, path)
+        if ratio.get("counter") is False and found["source"] == PROMETHEUS:
+            found |= {member: promql.sampled(found[member]) for member in sources}
+        return found
 
     def _source(self, sources: Mapping[str, Any], path: str) -> Body:
         """The members of an indicator: queries, and the source that all of them ask."""
@@ -377,6 +380,8 @@ class _Reader:
         only(objective, known, path, OPENSLO)
         body["target"] = _percent(objective, path)
         if "threshold" in body["indicator"]:
+            if len(spec["objectives"]) > 1:
+                raise Refused("spec.objectives", "a thresholdMetric has exactly one objective")
             body["indicator"]["threshold"] = _threshold(objective, path)
         else:
             for member in sorted({"op", "value"} & set(objective)):
@@ -463,6 +468,13 @@ def queries_of(sources: Mapping[str, Any]) -> dict[str, str]:
 
 def _is_promql(kind: str) -> bool:
     return kind.lower() == ANY or any(word in kind.lower() for word in PROMQL_TYPES)
+
+
+def _rolling(count: int, letter: str) -> str:
+    hours, rest = divmod(count, 60) if letter == "m" else (HOURS[letter] * count, 0)
+    if rest or not hours:
+        raise Refused("spec.timeWindow[0].duration", "must be whole hours")
+    return f"{hours}h" if letter in "mh" else f"{hours // 24}d"
 
 
 # --- parts -------------------------------------------------------------------------------------------------------------------

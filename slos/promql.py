@@ -64,6 +64,16 @@ def value(text: str, width: timedelta, labels: Mapping[str, str] = NO_LABELS) ->
     return _Printer(width=width, only_sentinel=_SENTINEL in _ranges(tree), labels=labels).text(tree)
 
 
+def sampled(text: str) -> str:
+    """A query whose values are numbers of events at an instant, as the query for the events of a window: a value per minute.
+
+    One that looks back counts over a window by itself. What is no PromQL stays as it is, for `complaint_about` to name.
+    """
+    if complaint_about(text) or looks_back(text):
+        return text
+    return f"sum_over_time(({text})[{{{{.window}}}}:1m])"
+
+
 def looks_back(text: str) -> bool:
     """Whether the query is about a range of time; one that is not tells of an instant."""
     return bool(_ranges(_parse(text)))

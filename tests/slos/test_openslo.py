@@ -154,6 +154,14 @@ class TestRead:
         assert slo.good_query == 'sum(http_requests_total{code!~"5.."})'
         assert slo.labels == {"tier": "gold", "team": "payments,web"}
 
+    def test_samples_what_is_no_counter(self):
+        text = RATIO.replace("counter: true", "counter: false").replace("(http_requests_total)", "(rate(all[5m]))")
+
+        slo = stored(only(text))
+
+        assert slo.good_query == 'sum_over_time((sum(http_requests_total{code!~"5.."}))[{{.window}}:1m])'
+        assert slo.total_query == "sum(rate(all[5m]))"
+
     def test_takes_a_threshold_in_calendar_months(self):
         slo = stored(only(THRESHOLD))
 
@@ -173,7 +181,7 @@ class TestRead:
 
     @pytest.mark.parametrize(
         ("duration", "window"),
-        [("12h", "12h"), ("7d", "7d"), ("2w", "14d"), ("1M", "30d"), ("1Q", "90d"), ("1Y", "365d")],
+        [("60m", "1h"), ("12h", "12h"), ("7d", "7d"), ("2w", "14d"), ("1M", "30d"), ("1Q", "90d"), ("1Y", "365d")],
     )
     def test_knows_the_units_of_windows(self, duration, window):
         assert stored(only(changed(timeWindow=[{"duration": duration, "isRolling": True}]))).window == window
@@ -258,10 +266,24 @@ class TestRead:
             ({"objectives": [{"target": 0.9, "compositeWeight": 1}]}, "spec.objectives[0].compositeWeight"),
             ({"objectives": [{"target": 0.9, "goal": 1}]}, "spec.objectives[0].goal"),
             ({"owner": "me"}, "spec.owner"),
+            ({"timeWindow": [{"duration": "90m"}]}, "spec.timeWindow[0].duration"),
         ],
     )
     def test_names_the_place_of_what_it_refuses(self, spec, path):
         assert only(changed(**spec)).problem.startswith(f"{path}:")
+
+    def test_refuses_a_second_objective_of_a_threshold(self):
+        text = THRESHOLD.replace("  alertPolicies", "    - {op: lt, value: 60, target: 0.9}\n  alertPolicies")
+
+        problems = {candidate.problem for candidate in documents.read(yaml.read(text))}
+
+        assert problems == {"spec.objectives: a thresholdMetric has exactly one objective"}
+
+    def test_lets_a_window_roll_that_has_no_calendar(self):
+        candidate = only(changed(timeWindow=[{"duration": "1w", "isRolling": False}]))
+
+        assert (stored(candidate).window, stored(candidate).is_calendar) == ("7d", False)
+        assert candidate.warnings == ["spec.timeWindow[0].isRolling: there is no calendar, so the window rolls"]
 
     @pytest.mark.parametrize("version", ["openslo/v1alpha", "openslo.com/v2alpha"])
     def test_refuses_other_versions(self, version):
