@@ -146,14 +146,33 @@ def _moment(event: AuditEvent) -> str:
 
 def verify() -> Iterator[str]:
     """Yields one sentence per broken place, the first one of each chain; nothing when all chains hold."""
-    heads = {chain.number: chain for chain in AuditChain.objects.all()}
     known = set(AuditEvent.objects.order_by().values_list("chain", flat=True).distinct())
-    newest = AuditEvent.objects.filter(action=TRUNCATE).order_by("-at", "-id").first()
-    anchors = newest.details["chains"] if newest else {}
-    for number in sorted(known | set(heads)):
-        broken = _verify_chain(number, heads.get(number), anchors.get(str(number)))
+    for number in sorted(known.union(AuditChain.objects.values_list("number", flat=True))):
+        broken = _verify(number)
         if broken:
             yield broken
+
+
+def _verify(number: int) -> str:
+    """Walks along a chain; once more when records of it were forgotten meanwhile (`retention`): that is no damage."""
+    chain = AuditChain.objects.filter(pk=number)
+    while True:
+        head = chain.first()
+        broken = _verify_chain(number, head, _anchor(number))
+        if not broken or head is None or not chain.exclude(truncated=head.truncated).exists():
+            return broken
+
+
+def _anchor(number: int) -> list[Any] | None:
+    """What the log says of where the chain begins; None when it begins with its first record."""
+    newest = AuditEvent.objects.filter(action=TRUNCATE).order_by("-at", "-id").first()
+    anchor: list[Any] | None = newest.details["chains"].get(str(number)) if newest else None
+    return anchor
+
+
+def length() -> int:
+    """How many records the heads of the chains speak of; nobody has counted them."""
+    return sum(chain.length - chain.truncated for chain in AuditChain.objects.all())
 
 
 def judge(*, at: datetime) -> AuditVerdict:

@@ -19,6 +19,17 @@ LABELS_SHOWN = 10
 # told apart by eyes that confuse red and green, and in gray
 COLORS = ("#1b4f72", "#d35400", "#7fb3d5", "#7d6608", "#7d3c98", "#626567")
 STEPS = (1, 2, 2.5, 5, 10)
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+TIMES = (
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
+    *(HOUR * n for n in (1, 2, 3, 6, 12)),
+)  # seconds
 
 
 def svg(chart: Chart) -> SafeString:
@@ -37,17 +48,24 @@ def _has_data(chart: Chart) -> bool:
     return any(value is not None for series in chart.series for value in series.values)
 
 
-def ticks(highest: float, count: int = 4) -> list[float]:
-    """Round values from 0 to at least `highest`."""
+def ticks(highest: float, unit: Unit = Unit.COUNT, count: int = 4) -> list[float]:
+    """Round values from 0 to at least `highest`; times are round in minutes, hours or days."""
     if highest <= 0:
         return [0.0, 1.0]
-    raw = highest / count
-    magnitude = 10 ** floor(log10(raw))
-    step = next(step * magnitude for step in STEPS if step * magnitude >= raw * 0.999999)
+    step = _step(highest / count, unit)
     found = [0.0]
     while found[-1] < highest * 0.999999:
         found.append(round(found[-1] + step, 10))
     return found
+
+
+def _step(least: float, unit: Unit) -> float:
+    least *= 0.999999
+    if unit is Unit.SECONDS and least <= TIMES[-1]:
+        return next(step for step in TIMES if step >= least)
+    base = DAY if unit is Unit.SECONDS else 1
+    magnitude = base * 10 ** floor(log10(least / base))
+    return next(step * magnitude for step in STEPS if step * magnitude >= least)
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", color: str = "#333") -> str:
@@ -97,7 +115,7 @@ def _x(position: int, count: int) -> float:
 def _bars(chart: Chart) -> Iterator[str]:
     count = len(chart.labels)
     stacks = [sum(series.values[position] or 0 for series in chart.series) for position in range(count)]
-    marks = ticks(max(stacks))
+    marks = ticks(max(stacks), chart.unit)
     yield from _frame(chart, marks)
     width = max(1.0, (WIDTH - LEFT - RIGHT) / count * 0.7)
     for position in range(count):
@@ -119,7 +137,7 @@ def _hint(chart: Chart, series: Series, position: int) -> str:
 
 
 def _lines(chart: Chart) -> Iterator[str]:
-    marks = ticks(max(value for series in chart.series for value in series.values if value is not None))
+    marks = ticks(max(value for series in chart.series for value in series.values if value is not None), chart.unit)
     yield from _frame(chart, marks)
     count = len(chart.labels)
     for number, series in enumerate(chart.series):

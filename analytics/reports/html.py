@@ -9,6 +9,7 @@ from analytics.reports.document import Column, Report, Table, Unit, Value
 from analytics.reports.texts import readable
 
 ROWS = 200  # of a table; JSON and CSV have all
+LONG = 24  # characters of a word
 TO_THE_RIGHT = {Unit.COUNT, Unit.NUMBER, Unit.PERCENT, Unit.RATIO, Unit.SECONDS}
 
 
@@ -34,8 +35,13 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _cell(value: Value, column: Column) -> tuple[str, str]:
-    return readable(value, column.unit), _class(column)
+    text = readable(value, column.unit)
+    # only a word that no column could hold is broken, so that short ones stay whole
+    is_long = max(map(len, text.split()), default=0) > LONG
+    return text, "long" if is_long and not _class(column) else _class(column)
 
 
 def _class(column: Column) -> str:
+    if column.unit is Unit.TIME:
+        return "time"
     return "number" if column.unit in TO_THE_RIGHT else ""

@@ -213,7 +213,7 @@ def chain_verdict() -> Members:
     records = AuditEvent.objects.order_by().values("pk")[: SHORT_LOG + 1].count()
     if records <= SHORT_LOG:
         return _verdict(next(audit.verify(), ""), records=records, checked_at=None)
-    return {"Verdict": "unknown", "Records": records, "CheckedAt": None, "Broken": None}
+    return {"Verdict": "unknown", "Records": audit.length(), "CheckedAt": None, "Broken": None}
 
 
 def _verdict(broken: str, *, records: int, checked_at: datetime | None) -> Members:

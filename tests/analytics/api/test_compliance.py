@@ -199,6 +199,17 @@ class TestCompliance:
         audit.judge(at=NOON)
         assert spec(viewer)["Evidence"]["AuditChain"]["CheckedAt"] == "2027-04-12T12:00:00Z"
 
+    def test_a_log_too_long_to_verify_at_once_is_unknown_and_counted_whole(
+        self, viewer: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(compliance, "SHORT_LOG", 2)
+        for _ in range(5):
+            make_event()
+
+        chain = spec(viewer)["Evidence"]["AuditChain"]
+
+        assert (chain["Verdict"], chain["Records"]) == ("unknown", 5)
+
     @pytest.mark.parametrize("query", [{"namespace": "shop"}, {"cluster": "east"}, {"severity": "HIGH"}])
     def test_filters(self, viewer: Api, query: dict[str, str]) -> None:
         inside = make_incident(namespace="shop", cluster_name="east", severity="high")

@@ -68,8 +68,12 @@ class TestCsv:
     def test_holds_one_value_per_line(self) -> None:
         rows = list(csv.DictReader(io.StringIO(sheets.write(make_report()).decode())))
 
-        assert rows[1] == {"section": "figures", "row": "", "measure": "total", "value": "1234", "unit": "count"}
-        assert rows[3] == {"section": "perDay", "row": "1", "measure": "mttr", "value": "65.0", "unit": "seconds"}
+        total = {"section": "figures", "row": "", "measure": "total", "value": "1234", "unit": "count", "samples": ""}
+        assert rows[1] == total
+        assert rows[3] == {
+            "section": "perDay", "row": "1", "measure": "mttr", "value": "65.0", "unit": "seconds", "samples": "",
+        }  # fmt: skip
+        assert (rows[0]["measure"], rows[0]["value"], rows[0]["samples"]) == ("mttr", "", "0")
 
     def test_holds_one_table_on_demand(self) -> None:
         content = sheets.write(make_report(), "perDay").decode()
@@ -101,6 +105,14 @@ class TestHtml:
         table = Table("x", "X", [Column("n", "N", Unit.COUNT)], [(n,) for n in range(250)], total=1000)
 
         assert "800 more are not shown." in html.write(make_report(tables=[table])).decode()
+
+    def test_breaks_only_words_that_no_column_could_hold(self) -> None:
+        table = Table("x", "X", [Column("n", "N")], [("Approved",), ("pod-" * 9,)])
+
+        page = html.write(make_report(tables=[table])).decode()
+
+        assert "<td>Approved</td>" in page
+        assert f'<td class="long">{"pod-" * 9}</td>' in page
 
     def test_prints(self) -> None:
         page = html.write(make_report()).decode()
@@ -143,3 +155,15 @@ class TestCharts:
     )
     def test_ticks_are_round(self, highest: float, found: list[float]) -> None:
         assert charts.ticks(highest) == pytest.approx(found)
+
+    @pytest.mark.parametrize(
+        ("highest", "shown"),
+        [
+            (3, ["0s", "1s", "2s", "3s"]),
+            (1_300, ["0s", "10m", "20m", "30m"]),
+            (100_000, ["0s", "12h", "24h", "36h"]),
+            (400_000, ["0s", "48h", "96h", "144h"]),
+        ],
+    )
+    def test_ticks_of_times_are_round_as_people_tell_time(self, highest: float, shown: list[str]) -> None:
+        assert [readable(tick, Unit.SECONDS) for tick in charts.ticks(highest, Unit.SECONDS)] == shown
