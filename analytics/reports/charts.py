@@ -64,7 +64,7 @@ def _step(least: float, unit: Unit) -> float:
     if unit is Unit.SECONDS and least <= TIMES[-1]:
         return next(step for step in TIMES if step >= least)
     base = DAY if unit is Unit.SECONDS else 1
-    magnitude = base * 10 ** floor(log10(least / base))
+    magnitude: float = base * 10 ** floor(log10(least / base))
     return next(step * magnitude for step in STEPS if step * magnitude >= least)
 
 

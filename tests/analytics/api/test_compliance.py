@@ -5,6 +5,7 @@ import pytest
 
 from aiops.apikeys.roles import Role
 from aiops.audit import services as audit
+from analytics.services import compliance
 from slos.models import SLAClock
 from tests.aiops.audit.makers import make_event
 from tests.conftest import NOON
