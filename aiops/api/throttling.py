@@ -21,6 +21,7 @@ from aiops.apikeys.roles import Role
 log = logging.getLogger(__name__)
 
 WINDOW = 60  # seconds
+PREFIX = "aiops:rate:"  # of the keys in Redis
 SUBJECTS = 50_000  # windows kept in memory: a flood of strange addresses must not fill it
 REDIS_PAUSE = 5.0  # seconds without limits after Redis failed, so that a hanging one does not delay every request
 REDIS_OPTIONS: dict[str, Any] = {"socket_timeout": 1, "socket_connect_timeout": 1}
@@ -88,7 +89,7 @@ class RedisWindows:
         self.idle: list[Any] = []
 
     def hit(self, subject: str) -> tuple[int, float]:
-        key = f"aiops:rate:{subject}"
+        key = PREFIX + subject
         try:
             count, left = self._evaluate(key)
         except (ConnectionError, NoScriptError):  # it was closed while it was idle, or the server forgot the script

@@ -1,3 +1,5 @@
+import uuid
+
 import pytest
 import time_machine
 from django.conf import settings as real
@@ -22,14 +24,14 @@ def redis_answers() -> bool:
 
 
 @pytest.fixture(params=["memory", "redis"], autouse=True)
-def storage(request, settings):
+def storage(request, settings, monkeypatch):
     settings.AIOPS_RATE_LIMITS = {"viewer": 3, "operator": 5, "admin": 7}
     if request.param == "redis":
         needs(redis_answers(), "Redis")
         settings.RATE_LIMIT_STORAGE = REDIS
-        client = Redis.from_url(REDIS)
-        for key in client.scan_iter("aiops:rate:*"):
-            client.delete(key)
+        # other tests count in the same server at the same time, and keys of other databases have the same numbers
+        monkeypatch.setattr(throttling, "PREFIX", f"aiops:rate:{uuid.uuid4()}:")
+        monkeypatch.setattr(throttling, "REDIS_OPTIONS", {"socket_timeout": 60})  # after one second limits are off
     return request.param
 
 
