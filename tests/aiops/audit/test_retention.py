@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -34,6 +35,22 @@ class TestForget:
 
         assert list(services.verify()) == []
         assert set(AuditEvent.objects.values_list("resource", flat=True)) == {"new-0", "new-1", "audit-log"}
+
+    @pytest.mark.parametrize("statement", range(5))
+    def test_alarms_nobody_who_verifies_meanwhile(self, statement: int) -> None:
+        done = [False] * statement
+
+        def forget(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            found = execute(sql, params, many, context)
+            done.append(False)
+            if len(done) == 5:
+                retention.forget(at=NOON)
+            return found
+
+        with connection.execute_wrapper(forget):
+            assert list(services.verify()) == []
+
+        assert AuditChain.objects.filter(truncated=3).exists()
 
     def test_says_so_in_the_log(self) -> None:
         retention.forget(at=NOON)

@@ -1,5 +1,6 @@
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -81,6 +82,20 @@ class TestVerify:
             record(f"INC-{number}", details={"number": number, "ratio": 0.84, "text": "größer ✓"})
 
         assert list(services.verify()) == []
+
+    def test_holds_although_a_chain_begins_meanwhile(self) -> None:
+        to_do = [record]
+
+        def begin(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            found = execute(sql, params, many, context)
+            if to_do:
+                to_do.pop()()
+            return found
+
+        with connection.execute_wrapper(begin):
+            assert list(services.verify()) == []
+
+        assert AuditEvent.objects.count() == 1
 
     def test_finds_a_changed_record(self) -> None:
         record("INC-1")
