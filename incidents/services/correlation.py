@@ -254,18 +254,19 @@ def _settle(incidents: Iterable[Incident], at: datetime) -> list[audit.Record]:
 
 def _sight_again(batch: Batch, at: datetime) -> None:
     """Count repeated sightings. The incident is not touched: a poll that shows nothing new changes no version."""
-    if batch.renewed:
-        rows = [
-            Anomaly(pk=known.pk, evidence={**known.evidence, **_began(observation)})
-            for known, observation in batch.renewed.values()
-        ]
-        bulk.update(rows, ["evidence"])
     seen = [*batch.sighted, *batch.renewed]
-    if seen:
-        # who holds such a row is changing it: our sighting comes too late, and waiting could deadlock
-        rows_free = Anomaly.objects.filter(pk__in=seen, cleared_at=None).select_for_update(skip_locked=True)
-        pks = list(rows_free.values_list("pk", flat=True))
-        Anomaly.objects.filter(pk__in=pks).update(count=F("count") + 1, misses=0, last_seen_at=at)
+    if not seen:
+        return
+    # who holds such a row is changing it: our sighting comes too late, and waiting could deadlock
+    rows_free = Anomaly.objects.filter(pk__in=seen, cleared_at=None).select_for_update(skip_locked=True)
+    free = set(rows_free.values_list("pk", flat=True))
+    Anomaly.objects.filter(pk__in=free).update(count=F("count") + 1, misses=0, last_seen_at=at)
+    rows = [
+        Anomaly(pk=pk, evidence={**known.evidence, **_began(observation)})
+        for pk, (known, observation) in batch.renewed.items()
+        if pk in free
+    ]
+    bulk.update(rows, ["evidence"])
 
 
 def _began(observation: Observation) -> dict[str, str]:

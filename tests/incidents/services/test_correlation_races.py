@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 
 from incidents.models import Anomaly, Incident, TimelineEvent
 from incidents.services import correlation, lifecycle
@@ -78,6 +79,20 @@ class TestObserve:
         outcomes(at_once(WORKERS, work))
 
         assert Incident.objects.filter(state="Resolved").count() in {0, len(names)}
+
+    def test_an_alert_that_began_anew_waits_for_nobody_who_changes_it(self) -> None:
+        correlation.observe(observations=[alert()], at=NOON)
+
+        def begin_anew(_: int) -> correlation.Receipt:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '5s'")
+            return correlation.observe(observations=[alert(event_time=NOON)], at=NOON)
+
+        with transaction.atomic():
+            Anomaly.objects.select_for_update().get()
+            results = at_once(1, begin_anew)
+
+        assert outcomes(results) == ["updated"]
 
     def test_joining_and_resolving_at_once_loses_no_signal(self) -> None:
         correlation.observe(observations=[alert()], at=NOON)
