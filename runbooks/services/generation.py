@@ -11,6 +11,7 @@ from typing import Any
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM
 from aiops.audit.services import Record
+from aiops.errors import Conflict
 from incidents.models import AIInsight, Incident
 from runbooks import matching
 from runbooks.actions import ACTION_TYPES, ACTIONS
@@ -32,7 +33,8 @@ def generate(*, incident: Incident, insight: AIInsight, steps: Sequence[dict[str
     signal = (incident.signal_type or "signal").replace("_", "-")
     content = hashlib.sha256(f"{incident.resource}\n{steps}".encode()).hexdigest()[:6]
     name = f"auto-{signal}-{incident.severity}-{incident.resource_kind.lower()}-{content}"
-    existing = Runbook.objects.filter(namespace=incident.namespace, name=name).first()
+    same = Runbook.objects.filter(namespace=incident.namespace, name=name)
+    existing = same.first()
     if existing:
         return existing
     values = {
@@ -56,7 +58,10 @@ def generate(*, incident: Incident, insight: AIInsight, steps: Sequence[dict[str
         },
         "labels": {matching.AUTO_GENERATED: "true", WORKLOAD: incident.resource},
     }
-    runbook = library.create(values=values, actor=SYSTEM, at=at)
+    try:
+        runbook = library.create(values=values, actor=SYSTEM, at=at)
+    except Conflict:
+        return same.get()  # made at the same moment, for the same workload in another cluster
     audit.record(_record(runbook, incident), at=at)
     return runbook
 

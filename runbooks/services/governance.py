@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from aiops.audit.actor import Actor
 from aiops.audit.services import Record, record
-from aiops.errors import Conflict, Invalid
+from aiops.errors import Conflict, Invalid, LostRace
 from federation import services as federation
 from federation.models import Cluster
 from runbooks import approval_checks
@@ -71,8 +71,9 @@ def switch(*, cluster: Cluster | None, stopped: bool, reason: str, actor: Actor,
 @transaction.atomic
 def remove_cluster(*, cluster: Cluster, force: bool, actor: Actor, at: datetime) -> None:
     """Forget the cluster and its credentials. Raises `Conflict` while plans change something there: without credentials they
-    could neither finish nor go back. With `force` they fail where they stand."""
-    Cluster.objects.select_for_update().get(pk=cluster.pk)  # no plan takes a slot meanwhile
+    could neither finish nor go back. With `force` they fail where they stand. Raises `LostRace` when it is gone already."""
+    if not Cluster.objects.select_for_update().filter(pk=cluster.pk):  # while it is held no plan takes a slot
+        raise LostRace(f"{cluster} was unregistered meanwhile")
     at_work = RemediationPlan.objects.filter(cluster=cluster, state__in=[PlanState.EXECUTING, PlanState.VERIFYING])
     names = list(at_work.order_by("name").values_list("name", flat=True)[:10])
     if names and not force:

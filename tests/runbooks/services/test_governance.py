@@ -2,7 +2,8 @@ import pytest
 
 from aiops.audit.actor import Actor, ActorKind
 from aiops.audit.models import AuditEvent
-from aiops.errors import Conflict, Invalid
+from aiops.errors import Conflict, Invalid, LostRace
+from federation.models import Cluster
 from runbooks.models import ApprovalPolicy, AutomationSwitch
 from runbooks.services import governance
 from tests.conftest import NOON
@@ -56,6 +57,15 @@ def test_deleting_a_policy_is_audited() -> None:
     governance.delete_policy(policy=policy, actor=ADMIN, at=NOON)
 
     assert AuditEvent.objects.filter(action="approval-policy.delete", resource="prod").exists()
+
+
+def test_of_two_who_remove_a_cluster_the_second_is_too_late() -> None:
+    cluster = make_cluster()
+    same = Cluster.objects.get()
+    governance.remove_cluster(cluster=cluster, force=False, actor=ADMIN, at=NOON)
+
+    with pytest.raises(LostRace):
+        governance.remove_cluster(cluster=same, force=False, actor=ADMIN, at=NOON)
 
 
 class TestSwitch:

@@ -8,7 +8,7 @@ from aiops.errors import Conflict, Invalid
 from incidents.models import Incident
 from incidents.services import lifecycle
 from runbooks.models import RemediationPlan, Runbook
-from runbooks.services import planning
+from runbooks.services import library, planning
 from tests.conftest import NOON
 from tests.factories import STEP, make_cluster, make_incident, make_plan, make_runbook
 from tests.runbooks.services.stage import analyzed_incident, planned, runbook
@@ -104,6 +104,19 @@ class TestPlan:
         assert plan.runbook == made
         assert (made.automated, made.approval_required, made.auto_generated) == (False, True, True)
         assert [step["action"] for step in made.steps] == ["RollbackDeployment"]
+
+    def test_takes_the_draft_that_was_made_at_the_same_moment_for_another_cluster(self, monkeypatch):
+        incident = analyzed_incident(make_cluster())
+        incident.insights.update(suggested_actions=[{"name": "undo", "action": "RollbackDeployment", "params": {}}])
+        create = library.create
+
+        def beside_another(**given: Any) -> Runbook:
+            create(**given)
+            return create(**given)
+
+        monkeypatch.setattr(library, "create", beside_another)
+
+        assert planned(incident).runbook == Runbook.objects.get()
 
     def test_does_not_repeat_what_failed_on_this_incident(self):
         incident = analyzed_incident(make_cluster(), remediation_attempts=1)

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from aiops.errors import LostRace
 from federation.models import Cluster
 from runbooks.models import RemediationPlan
 from runbooks.services import leases, slots
@@ -53,6 +54,14 @@ class TestRoom:
         assert named in turns[-1].reason
         assert turns[-1].due_at == NOON + slots.LOOK
 
+    def test_there_is_none_where_nothing_is_heard_of_the_cluster(self):
+        cluster = make_cluster(last_heartbeat_at=NOON - timedelta(minutes=5))
+        plan = executing(cluster)
+
+        assert "nothing was heard" in take(plan).reason
+        Cluster.objects.update(last_heartbeat_at=NOON)
+        assert take(plan).reason == ""
+
     def test_a_finished_plan_makes_room(self):
         cluster = make_cluster(tier="critical")
         first, second = executing(cluster), executing(cluster)
@@ -74,6 +83,15 @@ class TestRoom:
         told = second.incident.decisions.filter(stage="turn").order_by("pk")
         assert [row.verdict for row in told] == ["waits", "allowed"]
         assert "tier critical allows: 1" in told[0].reason
+
+    def test_of_a_cluster_that_is_gone_by_now_is_asked_for_again(self):
+        plan = executing(make_cluster())
+        claimed = leases.claim(plan_id=plan.pk, at=NOON, holder="worker")
+        assert claimed is not None
+        Cluster.objects.all().delete()
+
+        with pytest.raises(LostRace):
+            slots.take(claimed, NOON)
 
 
 class TestCanary:
