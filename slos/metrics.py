@@ -8,7 +8,7 @@ from django.db.models import Avg, Count
 from django.utils import timezone
 
 from aiops.health.metrics import Gauge
-from slos.models import SLO, BurnAlert, ClockKind, ClockState, SLAClock, Status
+from slos.models import NO_DATA, SLO, BurnAlert, ClockKind, ClockState, SLAClock, Status
 
 PREFIX = "chatcli_operator"
 MOST = 5_000  # SLOs; a scrape must stay small
@@ -82,7 +82,11 @@ def _evaluated(row: Row) -> float | None:
 
 
 def _alerts() -> Gauge:
-    rows = BurnAlert.objects.order_by().values_list("slo__service", "slo__name", "slo__namespace", "severity")
+    rows = (
+        BurnAlert.objects.exclude(window=NO_DATA)
+        .order_by()
+        .values_list("slo__service", "slo__name", "slo__namespace", "severity")
+    )
     counts = [(tuple(labels), count) for *labels, count in rows.annotate(Count("pk"))[:MOST]]
     return Gauge(f"{PREFIX}_slo_violations_total", "Burn-rate alerts so far", (*NAMES, "severity"), counts)
 

@@ -186,8 +186,8 @@ class DayValue(Shape):
 
 
 class ActiveAlert(Shape):
-    window = TextField()
-    burnRate = NumberField()
+    window = TextField(help_text="`<short>/<long>`, `budget-exhausted` or `no-data`")
+    burnRate = NumberField(allow_null=True, help_text="Null for `no-data`")
     severity = TextField()
     firedAt = TimeField()
 

@@ -1,6 +1,6 @@
 """What is promised, what was measured, and what that means for the budget."""
 
-from slos.models.alert import EXHAUSTED, BurnAlert
+from slos.models.alert import EXHAUSTED, NO_DATA, BurnAlert
 from slos.models.history import (
     Adjustment,
     Attribution,
@@ -27,6 +27,7 @@ from slos.models.slo import (
 __all__ = [
     "EXHAUSTED",
     "LIVE",
+    "NO_DATA",
     "SLO",
     "Adjustment",
     "Attribution",

@@ -3,17 +3,19 @@ from django.db.models import Q
 
 from slos.models.slo import SLO
 
-EXHAUSTED = "budget-exhausted"  # the `window` of the alert about a budget that is gone
+# the `window` of the alerts that are not about a burn rate
+EXHAUSTED = "budget-exhausted"
+NO_DATA = "no-data"
 
 
 class BurnAlert(models.Model):
-    """A burn-rate rule that fires, or did: `window` is `<short>/<long>`, or `budget-exhausted`."""
+    """A burn-rate rule that fires, or did: `window` is `<short>/<long>`; or `budget-exhausted`; or `no-data`."""
 
     slo = models.ForeignKey(SLO, on_delete=models.CASCADE, related_name="alerts")
     window = models.CharField(max_length=64)
     severity = models.CharField(max_length=16)
-    threshold = models.FloatField()
-    burn_rate = models.FloatField()  # of the long window, at the last evaluation
+    threshold = models.FloatField()  # of the burn rate; of `no-data` minutes
+    burn_rate = models.FloatField(null=True)  # of the long window, at the last evaluation; null: `no-data` has none
     fired_at = models.DateTimeField()
     calm = models.PositiveSmallIntegerField(default=0)  # evaluations in a row that did not confirm it
     cleared_at = models.DateTimeField(null=True, blank=True)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from aiops.api.formats import format_time
 from aiops.notifications import services as notifications
 from incidents.models import Anomaly
 from incidents.observations import Observation, digest
@@ -19,14 +20,25 @@ from incidents.states import SEVERITY_RANK, Severity, Source
 from slos import burn_rate, objectives
 from slos.budget import Budget
 from slos.burn_rate import Reading, Rule
-from slos.models import EXHAUSTED, SLO, BurnAlert, IndicatorSource
+from slos.models import EXHAUSTED, NO_DATA, SLO, BurnAlert, IndicatorSource
 from slos.sources.incidents import SLO_VIOLATION, Outage
 
 ORIGIN = "slo"
 KIND = "SLO"  # what the incident of an SLO is about; no runbook fits it
+SOURCE_KIND = "MeasurementSource"  # and of SLOs whose source does not answer
+APART = frozenset({EXHAUSTED, NO_DATA})  # alerts that are not about a burn rate
 BACK = 0.05  # share of the budget that must be left before an exhaustion counts as over
 Outages = Mapping[int, Sequence[Outage]]
-State = tuple[SLO, Mapping[timedelta, Reading], Budget | None]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What an evaluation found of an SLO. `is_silent`: nothing was measured for too long, not even that there was nothing."""
+
+    slo: SLO
+    readings: Mapping[timedelta, Reading]
+    budget: Budget | None
+    is_silent: bool = False
 
 
 @dataclass(slots=True)
@@ -42,22 +54,43 @@ class _Changes:
 def update(states: Sequence[State], *, at: datetime, outages: Outages) -> dict[int, list[BurnAlert]]:
     """Fire and clear the alerts of a batch; returns the active ones by key of the SLO. In the caller's transaction."""
     known: dict[int, dict[str, BurnAlert]] = defaultdict(dict)
-    for alert in BurnAlert.objects.filter(slo__in=[slo.pk for slo, _, _ in states], cleared_at=None).order_by("pk"):
+    for alert in BurnAlert.objects.filter(slo__in=[state.slo.pk for state in states], cleared_at=None).order_by("pk"):
         known[alert.slo_id][alert.window] = alert
     changes = _Changes()
-    for slo, readings, budget in states:
-        _by_rules(slo, readings, known[slo.pk], changes, at)
-        _by_budget(slo, budget, known[slo.pk].get(EXHAUSTED), changes, at)
+    for state in states:
+        alerts = known[state.slo.pk]
+        _by_rules(state.slo, state.readings, alerts, changes, at)
+        _by_budget(state.slo, state.budget, alerts.get(EXHAUSTED), changes, at)
+        _by_data(state, alerts.get(NO_DATA), changes, at)
     _store(changes, at)
-    calm = {slo.pk for slo, readings, _ in states if _is_over(slo, readings)}
+    calm = {state.slo.pk for state in states if _is_over(state.slo, state.readings)}
     observations = [*_observations(changes, outages, at), *_let_go(changes.kept, calm, at)]
     correlation.observe(observations=observations, at=at)
     _announce(changes.opened, at)
     active: dict[int, list[BurnAlert]] = defaultdict(list)
     for slo, alert in (*changes.kept, *changes.opened):
-        if alert.window != EXHAUSTED:
+        if alert.window not in APART:
             active[slo.pk].append(alert)
     return active
+
+
+def miss(slos: Sequence[SLO], *, at: datetime, source: str = "") -> None:
+    """Tell of SLOs that could not be measured for too long. In the caller's transaction.
+
+    `source`: the server that does not answer. It is what is ill then, so its SLOs of a namespace make one incident.
+    """
+    silent = [slo for slo in slos if is_silent(slo, at)]
+    told = BurnAlert.objects.filter(slo__in=silent, window=NO_DATA, cleared_at=None).values_list("slo", flat=True)
+    known = set(told.order_by())
+    opened = [(slo, _silence(slo, at)) for slo in silent if slo.pk not in known]
+    BurnAlert.objects.bulk_create(alert for _, alert in opened)
+    correlation.observe(observations=[_unheard(slo, alert, source) for slo, alert in opened], at=at)
+    _announce(opened, at)
+
+
+def is_silent(slo: SLO, at: datetime) -> bool:
+    """Whether the last slice is too long ago; a definition that nothing was measured by yet has as much time."""
+    return at - (slo.data_until or slo.updated_at) > objectives.silence(slo)
 
 
 @transaction.atomic
@@ -72,7 +105,7 @@ def _by_rules(
     slo: SLO, readings: Mapping[timedelta, Reading], known: Mapping[str, BurnAlert], changes: _Changes, at: datetime
 ) -> None:
     budget = objectives.budget_ratio(slo)
-    names = {EXHAUSTED}
+    names = set(APART)
     for rule in objectives.rules(slo):
         names.add(rule.name)
         short, long = readings[rule.short], readings[rule.long]
@@ -133,6 +166,20 @@ def _by_budget(slo: SLO, budget: Budget | None, alert: BurnAlert | None, changes
         changes.kept.append((slo, alert))
 
 
+def _by_data(state: State, alert: BurnAlert | None, changes: _Changes, at: datetime) -> None:
+    """Silence is no failure of the service, but nobody would hear of one (domain/slo-math.md §5)."""
+    slo = state.slo
+    if alert is None and state.is_silent:
+        changes.opened.append((slo, _silence(slo, at)))
+    elif alert is not None:
+        (changes.kept if state.is_silent else changes.cleared).append((slo, alert))
+
+
+def _silence(slo: SLO, at: datetime) -> BurnAlert:
+    minutes = objectives.silence(slo) / timedelta(minutes=1)
+    return BurnAlert(slo=slo, window=NO_DATA, severity=Severity.MEDIUM.value, threshold=minutes, fired_at=at)
+
+
 def _store(changes: _Changes, at: datetime) -> None:
     BurnAlert.objects.bulk_create(alert for _, alert in changes.opened)
     if changes.changed:
@@ -149,6 +196,9 @@ def fingerprint(slo: SLO, window: str) -> str:
 
 def _observations(changes: _Changes, outages: Outages, at: datetime) -> Iterator[Observation]:
     for slo, alert in changes.opened:
+        if alert.window == NO_DATA:
+            yield _unheard(slo, alert)
+            continue
         # that the budget is gone may stay true for weeks: it must not hold the incident of a service open so long
         cause = None if alert.window == EXHAUSTED else _cause(outages.get(slo.pk, ()))
         yield _begin(slo, alert, cause)
@@ -184,12 +234,33 @@ def _begin(slo: SLO, alert: BurnAlert, cause: Outage | None) -> Observation:
         labels=labels,
         evidence={
             "window": alert.window,
-            "burnRate": round(alert.burn_rate, 4),
+            "burnRate": round(alert.burn_rate or 0.0, 4),
             "threshold": alert.threshold,
             "target": float(slo.target),
         },
         event_time=alert.fired_at,
         parent=(cause.kind, cause.namespace, cause.resource) if cause else None,
+    )
+
+
+def _unheard(slo: SLO, alert: BurnAlert, source: str = "") -> Observation:
+    since = slo.data_until or slo.updated_at
+    return Observation(
+        origin=ORIGIN,
+        source=_source(slo),
+        signal_type=SLO_VIOLATION,
+        condition="no_data",
+        fingerprint=fingerprint(slo, alert.window),
+        kind=SOURCE_KIND if source else KIND,
+        name=source[:253] or slo.name,
+        namespace=slo.namespace,
+        cluster=slo.cluster,
+        description=_description(slo, alert),
+        reason=alert.window,
+        severity=Severity(alert.severity),
+        labels={"slo": slo.name, "window": alert.window},
+        evidence={"window": alert.window, "since": format_time(since), "target": float(slo.target)},
+        event_time=min(since, alert.fired_at),
     )
 
 
@@ -215,6 +286,9 @@ def _source(slo: SLO) -> Source:
 def _description(slo: SLO, alert: BurnAlert) -> str:
     if alert.window == EXHAUSTED:
         return f"SLO {slo.name}: the error budget of {slo.service} is used up ({alert.burn_rate:.0%} of it)"
+    if alert.window == NO_DATA:
+        since = f"since {format_time(slo.data_until)}" if slo.data_until else "so far"
+        return f"SLO {slo.name}: nothing was measured of {slo.service} {since}"
     return (
         f"SLO {slo.name}: {slo.service} spends its error budget {alert.burn_rate:.1f} times as fast as allowed "
         f"(windows {alert.window}, threshold {alert.threshold:g})"

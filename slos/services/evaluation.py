@@ -241,7 +241,8 @@ def _leave(source: "_Source", run: _Run) -> None:
         SLO.objects.filter(pk__in=[slo.pk for slo in waiting], claim=run.claim).update(lease_until=None, claim=None)
         return
     left = [*(answer.question.slo for answer in source.failed), *waiting]
-    run.done += recording.postpone(left, error=source.error, claim=run.claim, due_at=retry_at, at=run.at)
+    name = sourcing.name_of(source.address)
+    run.done += recording.postpone(left, source=name, error=source.error, claim=run.claim, due_at=retry_at, at=run.at)
 
 
 @dataclass(slots=True)

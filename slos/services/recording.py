@@ -73,7 +73,8 @@ def record(
         _missed([answer for answer in answers if answer.error], claim, at)
         good = [answer for answer in answers if not answer.error]
         looks = _looks(good, at)
-        active = alerts.update([(look.slo, look.readings, _budget(look)) for look in looks], at=at, outages=outages)
+        states = [alerts.State(look.slo, look.readings, _budget(look), _is_silent(look)) for look in looks]
+        active = alerts.update(states, at=at, outages=outages)
         for look, answer in zip(looks, good, strict=True):
             _finish(look, answer, active.get(look.slo.pk, []), claim, at)
         attribution.write(
@@ -112,6 +113,8 @@ def _looks(answers: Sequence[Answer], at: datetime) -> list[Look]:
         whole = long.get(slo.pk)
         if whole is None:
             whole = _fine(slo, written[slo.pk], spans[slo.pk], ends[slo.pk], excluded[slo.pk])
+        last = written[slo.pk].timeline.last(ends[slo.pk])
+        slo.data_until = slo.data_until if last is None else moment(last)
         near = _readings(slo, written[slo.pk], ends[slo.pk], excluded[slo.pk])
         looks.append(
             Look(
@@ -200,8 +203,7 @@ def _complaint(look: Look) -> str:
     slo = look.slo
     if _contradicts(look):
         return CONTRADICTION
-    last = _last_data(look)
-    if last is None or moment(look.end) - last > objectives.silence(slo) or not look.official.total > 0:
+    if slo.data_until is None or _is_silent(look) or not look.official.total > 0:
         return NO_DATA
     if _coverage(look) < ENOUGH:
         return TOO_LITTLE
@@ -216,9 +218,8 @@ def _contradicts(look: Look) -> bool:
     return burn_rate.contradicts(look.whole.good, look.whole.total) or burn_rate.contradicts(hour.good, hour.total)
 
 
-def _last_data(look: Look) -> datetime | None:
-    last = look.written.timeline.last(look.end)
-    return look.slo.data_until if last is None else moment(last)
+def _is_silent(look: Look) -> bool:
+    return alerts.is_silent(look.slo, moment(look.end))
 
 
 def _coverage(look: Look) -> float:
@@ -248,7 +249,7 @@ def _finish(look: Look, answer: Answer, active: Sequence[object], claim: UUID, a
         "evaluated_at": at,
         "measured_since": slo.measured_since,
         "measured_until": moment(look.end),
-        "data_until": _last_data(look),
+        "data_until": slo.data_until,
         "failures": 0,
         **UNKNOWN,
     }
@@ -352,6 +353,7 @@ def _missed(answers: Sequence[Answer], claim: UUID, at: datetime) -> None:
         # a question that is too much for its source is asked less often
         later = timedelta(seconds=settings.AIOPS_SLO_INTERVAL) * min(slo.failures, 4) if answer.is_away else timedelta()
         miss(slo, error=answer.error, claim=claim, due_at=next_due(slo, at) + later, at=at)
+    alerts.miss([answer.question.slo for answer in answers], at=at)
 
 
 def miss(slo: SLO, *, error: str, claim: UUID, due_at: datetime, at: datetime) -> None:
@@ -368,12 +370,15 @@ def miss(slo: SLO, *, error: str, claim: UUID, due_at: datetime, at: datetime) -
     _save(slo, becomes, columns["status_reason"], columns | {"due_at": due_at}, claim=claim, at=at)
 
 
-def postpone(slos: Sequence[SLO], *, error: str, claim: UUID, due_at: datetime, at: datetime) -> list[SLO]:
-    """Their source is away: try again at `due_at`."""
+def postpone(slos: Sequence[SLO], *, source: str, error: str, claim: UUID, due_at: datetime, at: datetime) -> list[SLO]:
+    """Their source is away: try again at `due_at`. Returns them without those that somebody else took or changed."""
     with transaction.atomic():
-        for slo in slos:
+        held = _hold({slo.pk: slo.version for slo in slos}, claim)
+        ours = [slo for slo in slos if slo.pk in held]
+        for slo in ours:
             miss(slo, error=error, claim=claim, due_at=due_at, at=at)
-    return list(slos)
+        alerts.miss(ours, source=source, at=at)
+    return ours
 
 
 def refuse(slo: SLO, *, reason: str, claim: UUID, at: datetime) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from aiops.clients.prometheus import PrometheusClient
 from incidents.observations import digest
@@ -40,6 +41,14 @@ def client(address: str) -> PrometheusClient:
 
 def key(address: str) -> str:
     return digest("source", address.rstrip("/"))
+
+
+def name_of(address: str) -> str:
+    """What people call the source: host and port, without what a URL may say beside them. The name of a cluster stays."""
+    parts = urlsplit(address)
+    if not parts.hostname:
+        return address
+    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
 
 
 def failing(keys: Collection[str]) -> dict[str, int]:

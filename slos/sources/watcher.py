@@ -26,10 +26,9 @@ def measure(client: KubernetesClient, question: Question) -> Answer:
     except ClientError as error:
         answer.error = error.message
         return answer
-    if ready is not None:
-        ends = [end for end in recent.ends() if end > recent.end - HOLDS]
-        width = float(question.grid.width)
-        answer.recent = list(by_method(slo, [Slice(end, width if ready else 0.0, width) for end in ends], recent))
+    ends = [end for end in recent.ends() if end > recent.end - HOLDS]
+    total = 0.0 if ready is None else float(question.grid.width)
+    answer.recent = list(by_method(slo, [Slice(end, total if ready else 0.0, total) for end in ends], recent))
     return answer
 
 

@@ -1,3 +1,4 @@
+import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from incidents.models import Anomaly, Incident
 from incidents.observations import correlation_key
 from incidents.services import correlation, lifecycle
 from slos.models import SLO, BurnAlert
-from slos.services import alerts, evaluation
+from slos.services import alerts, evaluation, recording
 from tests.conftest import NOON
 from tests.factories import make_anomaly, make_incident
 from tests.slos.prometheus import Server
@@ -221,6 +222,93 @@ class TestExhaustion:
 
 
 NEVER = {"severity": "low", "shortWindow": "5m", "longWindow": "1h", "burnRate": 999}
+
+
+class TestSilence:
+    def test_alerts_when_a_series_ends(self, prometheus: Server) -> None:
+        slo = look(measured_row(prometheus.url, total_query="ended_total"), NOON)
+
+        incident = Incident.objects.get()
+        assert active(slo) == {"no-data": "medium"}
+        assert (incident.resource, incident.severity) == ("SLO/checkout-availability", "medium")
+        assert incident.started_at == NOON - 56 * MINUTE  # the last slice with two samples
+        assert (slo.status, slo.status_reason, slo.current) == ("warning", "no data", None)
+
+    def test_is_over_when_samples_come_again(self, prometheus: Server) -> None:
+        slo = look(measured_row(prometheus.url, total_query="gap_total"), NOON - 150 * MINUTE)
+        during = active(slo)
+
+        look(slo, NOON - 100 * MINUTE)
+
+        assert (during, active(slo)) == ({"no-data": "medium"}, {})
+        assert Incident.objects.get().state == "Resolved"
+
+    def test_is_not_that_nothing_happens(self, prometheus: Server) -> None:
+        slo = look(measured_row(prometheus.url, total_query="idle_total", bad_query="idle_total"), NOON)
+
+        assert (active(slo), slo.status_reason) == ({}, "no data")
+
+    def test_gives_a_new_definition_time(self, prometheus: Server) -> None:
+        slo = measured_row(prometheus.url, total_query="never_total")
+
+        early, late = (active(look(slo, NOON + minutes * MINUTE)) for minutes in (15, 17))
+
+        assert (early, late) == ({}, {"no-data": "medium"})
+
+    def test_is_told_once_beside_what_burns(self, prometheus: Server) -> None:
+        slo = look(burning(prometheus), NOON)
+        SLO.objects.update(total_query="never_total")
+        Channel.objects.create(name="docks", type="webhook", created_at=NOON, updated_at=NOON)
+        SLO.objects.update(notification_channels=["docks"])
+
+        for minute in range(20, 24):
+            look(slo, NOON + minute * MINUTE)
+
+        assert active(slo).items() > {"no-data": "medium", "5m/1h": "critical"}.items()
+        assert Incident.objects.count() == 1
+        [told] = Channel.objects.get().notifications.filter(event="slo_alert")
+        assert "nothing was measured of checkout since 2027-04-12T11:59:00Z" in told.body
+
+    def test_is_told_of_a_question_that_cannot_be_answered(self, prometheus: Server) -> None:
+        slo = measured_row(prometheus.url, total_query="twice_total", query="twice_total", created_at=NOON)
+        SLO.objects.update(total_query="", bad_query="")
+
+        slo = look(slo, NOON + 17 * MINUTE)
+
+        assert slo.status_reason == "query error: The query gives 2 series instead of one: wrap it in sum()"
+        assert active(slo) == {"no-data": "medium"}
+
+    def test_of_a_server_is_one_incident(self) -> None:
+        slos = [measured_row("http://127.0.0.1:9", name=f"slo-{number}") for number in range(3)]
+
+        for minutes in (0, 17, 30):
+            evaluation.evaluate(slos=slos, at=NOON + minutes * MINUTE)
+
+        assert Incident.objects.get().resource == "MeasurementSource/127.0.0.1:9"
+        assert Anomaly.objects.count() == 3
+        assert [active(slo) for slo in slos] == [{"no-data": "medium"}] * 3
+
+    def test_ends_when_the_server_answers_again(self, prometheus: Server) -> None:
+        slo = measured_row("http://127.0.0.1:9")
+        look(slo, NOON + 17 * MINUTE)
+        SLO.objects.update(prometheus_url=prometheus.url)
+
+        look(slo, NOON + 30 * MINUTE)
+
+        assert "no-data" not in active(slo)
+        assert not Anomaly.objects.filter(condition="no_data", cleared_at=None).exists()
+
+    def test_leaves_an_slo_alone_that_was_deleted_meanwhile(self) -> None:
+        slo = measured_row("http://127.0.0.1:9")
+        found = SLO.objects.get(pk=slo.pk)
+        slo.delete()
+
+        told = recording.postpone(
+            [found], source="x", error="away", claim=uuid.uuid4(), due_at=NOON, at=NOON + 60 * MINUTE
+        )
+
+        assert told == []
+        assert not Incident.objects.exists()
 
 
 class TestOwnIncident:
