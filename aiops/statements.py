@@ -163,7 +163,7 @@ def _reader(rows: QuerySet[Any, Any], compiler: Any, raw: frozenset[str]) -> Rea
         return lambda found: [dict(zip(names, row, strict=True)) for row in convert(found)]
     if rows._prefetch_related_lookups:  # type: ignore[attr-defined]
         raise Unmappable("prefetched rows need a query of their own")
-    if iterable is ModelIterable and compiler.klass_info is not None and not compiler.annotation_col_map:
+    if iterable is ModelIterable and compiler.klass_info is not None:
         return _instances(compiler, _converter(compiler, columns, [False] * len(columns)))
     if iterable is ValuesListIterable:
         return list
@@ -213,6 +213,7 @@ def _instances(compiler: Any, convert: Callable[[Sequence[Row]], Iterable[Sequen
     begin, end = info["select_fields"][0], info["select_fields"][-1] + 1
     names = [one[0].target.attname for one in compiler.select[begin:end]]
     populators = get_related_populators(info, compiler.select, using)  # type: ignore[call-arg]
+    annotations = compiler.annotation_col_map.items()
 
     def read(found: Sequence[Row]) -> list[Model]:
         instances = []
@@ -220,6 +221,8 @@ def _instances(compiler: Any, convert: Callable[[Sequence[Row]], Iterable[Sequen
             one = model.from_db(using, names, row[begin:end])
             for populator in populators:
                 populator.populate(row, one)
+            for name, position in annotations:
+                setattr(one, name, row[position])
             instances.append(one)
         return instances
 

@@ -1,6 +1,6 @@
 """Which rows a list shows, as constant SQL where that is possible (`aiops.statements`) and by the ORM where it is not."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
@@ -164,15 +164,17 @@ class Asked:
         except Unmappable:
             return total_of(self.plain())
 
-    def some(self, size: int) -> Iterable[Any]:
-        """The first rows as instances, in the order of the model."""
+    def some(self, size: int, beside: Mapping[str, Any]) -> Sequence[Any]:
+        """The first rows as instances that have the annotations `beside`, in the order of the model."""
         if self.conditions is not None:
-            statement = shapes.statement((*self.shape, "some", size), lambda: self._narrowed()[:size])
+            statement = shapes.statement(
+                (*self.shape, "some", size), lambda: self._narrowed().annotate(**beside)[:size]
+            )
             try:
                 return statement.all(**self.values)
             except Unmappable:
                 pass
-        return self.plain()[:size]
+        return list(self.plain().annotate(**beside)[:size])
 
     def read(self, reading: Reading) -> Iterable[Any]:
         """All rows as the reading makes them."""

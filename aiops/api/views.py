@@ -6,7 +6,7 @@ key 401, limit 429, route 404, method 405, role 403, query and body 400/413, obj
 import dataclasses
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
@@ -227,6 +227,8 @@ class ResourceViewSet(ViewSetMixin, ApiView):
     namespaced: ClassVar[bool] = True
     scope_namespace: ClassVar[str | None] = "namespace"  # columns that a key's scope narrows
     scope_cluster: ClassVar[str | None] = None
+    # annotations of the addressed row that its document shows and no command changes: a command answers with it
+    beside: ClassVar[Mapping[str, Any]] = {}
     lookup_field = "name"
     lookup_value_regex = "[^/]+"
 
@@ -278,7 +280,7 @@ class ResourceViewSet(ViewSetMixin, ApiView):
         if conditions is not None:
             conditions.extend(equals(column, value) for column, value in where.items())
         asked = Asked(type(self), self.queryset, lambda: self.get_queryset().filter(**where), conditions)
-        return list(asked.some(2) if reading is None else asked.read(reading))
+        return asked.some(2, self.beside) if reading is None else list(asked.read(reading))
 
     def check_version(self, row: Any) -> bool:
         """CON-3: whether the client named a version. Raises `Conflict` when it is not the current one."""

@@ -41,7 +41,7 @@ ELSEWHERE = {  # what the document of an incident takes from other tables
     "burned": Nested(attribution.burned(OuterRef("pk"))),
 }
 INCIDENT = Reading(lambda rows: rows.values("pk", *shapes.DOCUMENT_COLUMNS, **ELSEWHERE), raw=("labels", "annotations"))
-OF_CHANGED = Statement(lambda: Incident.objects.filter(pk=Slot("incident")).order_by().values(**ELSEWHERE))
+OF_OTHER = Statement(lambda: Incident.objects.filter(pk=Slot("incident")).order_by().values(**ELSEWHERE))
 TIMELINE = Reading(
     lambda rows: rows.order_by("timeline__at", "timeline__pk").values(
         "pk", "name", "namespace", *(f"timeline__{column}" for column in shapes.TIMELINE_COLUMNS)
@@ -62,13 +62,15 @@ class IncidentViewSet(Clocked, Lists, Reads, ResourceViewSet):
     tallied = ("incidents.Incident",)
     scope_cluster = "cluster_name"
     reading = INCIDENT
+    beside = ELSEWHERE
 
     def render_items(self, rows: Iterable[Any]) -> list[Rendered]:
         return shapes.IncidentItem.render_all(rows, now=self.now)
 
     def render_document(self, row: Incident | dict[str, Any]) -> Rendered:
-        # a command returns an instance
-        found = OF_CHANGED.first(incident=row.pk) if isinstance(row, Incident) else row
+        found = vars(row) if isinstance(row, Incident) else row
+        if "burned" not in found:  # a command answers with another incident than the addressed one
+            found = OF_OTHER.first(incident=found["id"])
         newest = found["newest_insight"][0] if found["newest_insight"] else None
         burned = attribution.shown(found["burned"])
         return shapes.IncidentDocument.render(row, now=self.now, insight=newest, burned=burned)

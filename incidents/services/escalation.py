@@ -216,7 +216,12 @@ RUNNING = Statement(lambda: EscalationRun.objects.filter(incident=Slot("incident
 
 
 def stop(*, incident: Incident, by: str, at: datetime) -> bool:
-    """End the run of `incident`, if one is under way; `by` is who or what ends it."""
+    """End the run of `incident`, if one is under way; `by` is who or what ends it.
+
+    The caller has changed the row as it was read: `start`, which names the policy there, cannot have come in between.
+    """
+    if not incident.escalation_policy:
+        return False
     running = RUNNING.first(incident=incident.pk)
     if running is None:
         return False

@@ -4,6 +4,7 @@ from typing import Any
 import orjson
 import pytest
 from django.db import connection
+from django.db.models import Count, F
 
 from aiops.api.ordering import CodePoint
 from aiops.statements import Shapes, Slot, Statement, Unmappable, fetch
@@ -46,6 +47,17 @@ class TestStatement:
         assert event == TimelineEvent.objects.get()
         assert event.incident.detected_at == incident.detected_at
         assert statement.first(incident=incident.pk + 1) is None
+
+    def test_instances_have_their_annotations(self) -> None:
+        incident = make_incident(labels={"app": "shop"})
+        statement = Statement(
+            lambda: Incident.objects.filter(pk=Slot("incident")).annotate(events=Count("timeline"), shop=F("labels__app"))
+        )
+
+        found = statement.first(incident=incident.pk)
+
+        assert (found, found.events, found.shop) == (incident, 1, "shop")
+        assert found.labels == {"app": "shop"}
 
     def test_takes_any_text_as_a_value(self) -> None:
         nasty = "'; DROP TABLE incidents_incident; -- %s %(x)s {}"

@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from aiops.apikeys.roles import Role
@@ -239,6 +240,17 @@ class TestActions:
         annotations = document["metadata"]["annotations"]
         assert annotations["aiops.chatcli.io/acknowledged-by"] == "operator"
         assert annotations["aiops.chatcli.io/acknowledged"] == "true"
+
+    def test_an_acknowledgement_is_few_statements(self, operator: Api, django_assert_num_queries: Any) -> None:
+        make_insight(incident=make_incident(name="a"), analysis="a bad image")
+        make_incident(name="b")
+        operator.post("/incidents/b/acknowledge", {"acknowledgedBy": "ines"})  # the key is known, the chain begun
+
+        # savepoint, the row with all that the answer shows, change and event, windows, channels, the chain, its end
+        with django_assert_num_queries(7 if connection.vendor == "postgresql" else 10):
+            document = operator.post("/incidents/a/acknowledge", {"acknowledgedBy": "ines"}).json()
+
+        assert document["status"]["analysisResult"]["analysis"] == "a bad image"
 
     def test_a_second_acknowledgement_is_refused(self, operator: Api) -> None:
         make_incident(name="a")
