@@ -250,7 +250,7 @@ class TestActions:
         with django_assert_num_queries(7 if connection.vendor == "postgresql" else 10):
             document = operator.post("/incidents/a/acknowledge", {"acknowledgedBy": "ines"}).json()
 
-        assert document["status"]["analysisResult"]["analysis"] == "a bad image"
+        assert document["status"]["analysisResult"]["rootCause"] == "a bad image"
 
     def test_a_second_acknowledgement_is_refused(self, operator: Api) -> None:
         make_incident(name="a")
