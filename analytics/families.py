@@ -24,11 +24,13 @@ from django.db.models import (
     When,
 )
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models.functions import Cast, Coalesce, Greatest, Least
+from django.db.models.lookups import Exact
 from django.db.models.query import QuerySet
 
 from aiops.audit.models import AuditEvent
 from aiops.llm.models import LLMCall
+from analytics import histograms
 from analytics.models import (
     ApprovalRollup,
     AuditRollup,
@@ -101,10 +103,18 @@ OVER_SEVERITIES = frozenset({"severity"})
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds whose distribution is kept: `seconds` of the rows that fulfill `among`."""
+    """Seconds whose distribution is kept, in so many `steps` (analytics.histograms): `seconds` of the rows that fulfill `among`."""
 
     seconds: Expression
     among: Q
+    steps: int = histograms.STEPS
+
+    @property
+    def value(self) -> Case:
+        """The seconds of a row, NULL where it has none."""
+        # PostgreSQL adds whole numbers up to a decimal one
+        seconds = Cast(self.seconds, BigIntegerField())
+        return Case(When(self.among, then=seconds), default=None, output_field=BigIntegerField())
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +166,8 @@ ANOMALIES = Coalesce(
     ),
     0,
 )
-BROKEN = (
-    SLAClock.objects.filter(incident=OuterRef("pk"), breached_at__isnull=False)
-    .exclude(state=ClockState.CANCELLED)
-    .order_by()
-)
+PROMISED = SLAClock.objects.filter(incident=OuterRef("pk")).exclude(state=ClockState.CANCELLED).order_by()
+BROKEN = PROMISED.filter(breached_at__isnull=False)
 TO_DETECT, TO_RESOLVE = between("started_at", "detected_at"), between("started_at", "resolved_at")
 WORKED_ON = between("detected_at", "resolved_at")
 # each phase takes what the ones before left, so that the phases add up to the whole
@@ -168,6 +175,13 @@ ANALYSIS = Least(
     Greatest(Coalesce(Seconds(ANALYZED) - Seconds(F("detected_at")), 0), 0), WORKED_ON, output_field=BigIntegerField()
 )
 APPROVAL = Least(Coalesce(WAITED, 0), WORKED_ON - ANALYSIS, output_field=BigIntegerField())
+REMEDIATION = Greatest(
+    TO_RESOLVE - Least(TO_DETECT, TO_RESOLVE) - ANALYSIS - APPROVAL, 0, output_field=BigIntegerField()
+)
+HAS_INSIGHT = has(AIInsight.objects.filter(incident=OuterRef("pk")).order_by())
+HAS_DECISION = has(DECIDED)
+ANSWERED = NO_DRILL & Q(acknowledged_at__isnull=False)
+TO_ANSWER = between("detected_at", "acknowledged_at")
 ACTED_ON = Case(
     When(acknowledged_at__isnull=False, then=1),
     When(BY_HAND & RESOLVED, then=1),
@@ -228,6 +242,7 @@ INCIDENTS = Family(
         "resolved_by_remediation": when(Q(state=IncidentState.RESOLVED) & HAS_PLAN),
         "acted_on": ACTED_ON,
         "attempts": F("remediation_attempts"),
+        "sla_promised": has(PROMISED),
         "sla_broken": when(Exists(BROKEN)),
         **{f"{kind.value}_broken": when(Exists(BROKEN.filter(kind=kind))) for kind in ClockKind},
         "risk_sum": F("risk_score"),
@@ -237,12 +252,12 @@ INCIDENTS = Family(
         "resolve_count": when(TIMED),
         "resolve_sum": when(TIMED, TO_RESOLVE),
         "detection_sum": when(TIMED, Least(TO_DETECT, TO_RESOLVE)),
-        "analyzed_count": when(TIMED, has(AIInsight.objects.filter(incident=OuterRef("pk")).order_by())),
+        "analyzed_count": when(TIMED, HAS_INSIGHT),
         "analysis_sum": when(TIMED, ANALYSIS),
-        "asked_count": when(TIMED, has(DECIDED)),
+        "asked_count": when(TIMED, HAS_DECISION),
         "approval_sum": when(TIMED, APPROVAL),
-        "acknowledge_count": when(NO_DRILL & Q(acknowledged_at__isnull=False)),
-        "acknowledge_sum": when(NO_DRILL & Q(acknowledged_at__isnull=False), between("detected_at", "acknowledged_at")),
+        "acknowledge_count": when(ANSWERED),
+        "acknowledge_sum": when(ANSWERED, TO_ANSWER),
         "charged": when(CHARGED),
         **DOWNTIME,
         "handled_count": when(HANDLED),
@@ -257,6 +272,11 @@ INCIDENTS = Family(
     timings={
         "detect_histogram": Timing(TO_DETECT, NO_DRILL),
         "resolve_histogram": Timing(TO_RESOLVE, TIMED),
+        "detection_histogram": Timing(Least(TO_DETECT, TO_RESOLVE), TIMED, histograms.COARSE),
+        "analysis_histogram": Timing(ANALYSIS, TIMED & Q(Exact(HAS_INSIGHT, 1)), histograms.COARSE),
+        "approval_histogram": Timing(APPROVAL, TIMED & Q(Exact(HAS_DECISION, 1)), histograms.COARSE),
+        "remediation_histogram": Timing(REMEDIATION, TIMED, histograms.COARSE),
+        "acknowledge_histogram": Timing(TO_ANSWER, ANSWERED, histograms.COARSE),
     },
     # the history by the hour of one cluster or namespace over 90 days: 5,000 rows instead of 25,000 or 200,000
     summed_hourly=(OVER_CLUSTERS, OVER_NAMESPACES, OVER_BOTH),
@@ -323,6 +343,9 @@ PLAN_FAMILY = Family(
         "duration_sum": when(CLOCKED, between("started_at", "completed_at")),
         "verified_count": when(VERIFIED),
         "verification_sum": when(VERIFIED, between("actions_completed_at", "completed_at")),
+    },
+    timings={
+        "verification_histogram": Timing(between("actions_completed_at", "completed_at"), VERIFIED, histograms.COARSE)
     },
 )
 

@@ -49,9 +49,12 @@ class CapacityForecastDates(Stored):
 
 
 class ForecastQuality(Stored):
-    """Back-test errors are mean absolute errors in percentage points."""
+    """`Coverage`: share of the days (below two days, hours) that have samples. Back-test errors are mean absolute errors in
+    percentage points.
+    """
 
     Samples = IntegerField()
+    Coverage = NumberField(allow_null=True)
     CPUBacktestError = NumberField(allow_null=True)
     MemoryBacktestError = NumberField(allow_null=True)
 

@@ -19,15 +19,17 @@ class CompliancePeriod(Stored):
 
 
 class IncidentMetrics(Stored):
-    """Times in nanoseconds; 0 without samples."""
+    """Times in nanoseconds; 0 without samples. A coverage is the share of what the figure might speak of; null of nothing."""
 
     TotalIncidents = IntegerField()
     BySeverity = serializers.DictField(child=serializers.IntegerField())
     ByState = serializers.DictField(child=serializers.IntegerField())
     MTTD = IntegerField()
     MTTDSamples = IntegerField()
+    MTTDCoverage = NumberField(allow_null=True)
     MTTR = IntegerField()
     MTTRSamples = IntegerField()
+    MTTRCoverage = NumberField(allow_null=True)
     MeanRemediationAttempts = NumberField()
 
 
@@ -43,20 +45,27 @@ class RemediationMetrics(Stored):
     TotalRemediations = IntegerField()
     SuccessRate = NumberField()
     FinishedRemediations = IntegerField()
+    SuccessRateCoverage = NumberField(allow_null=True)
     ByActionType = serializers.DictField(child=ActionCounts())
     AutoRemediatedCount = IntegerField()
     AgenticCount = IntegerField()
 
 
 class SLAMetrics(Stored):
+    """`Coverage`: share of the incidents to which an incident SLA promised something; the others break no promise."""
+
     CompliancePercentage = NumberField()
+    IncidentsWithSLA = IntegerField()
+    Coverage = NumberField(allow_null=True)
     ResponseSLAViolations = IntegerField()
     MitigationSLAViolations = IntegerField()
     ResolutionSLAViolations = IntegerField()
     AverageResponseTime = IntegerField()
     ResponseTimeSamples = IntegerField()
+    ResponseTimeCoverage = NumberField(allow_null=True)
     AverageResolutionTime = IntegerField()
     ResolutionTimeSamples = IntegerField()
+    ResolutionTimeCoverage = NumberField(allow_null=True)
 
 
 class ApprovalMetrics(Stored):
@@ -67,6 +76,7 @@ class ApprovalMetrics(Stored):
     Expired = IntegerField()
     AverageDecisionTime = IntegerField()
     DecisionTimeSamples = IntegerField()
+    DecisionTimeCoverage = NumberField(allow_null=True)
 
 
 class AuditSummary(Stored):

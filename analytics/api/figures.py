@@ -60,6 +60,8 @@ class FigureView(ApiView):
 
 
 class SummaryIncidents(Stored):
+    """A coverage is the share of what a figure might speak of: of all incidents those that are no drills, of these the resolved."""
+
     total = IntegerField()
     bySeverity = BySeverity()
     byState = ByState()
@@ -68,13 +70,15 @@ class SummaryIncidents(Stored):
     avgTimeToDetect = DurationField()
     avgTimeToResolve = DurationField()
     detectSamples = IntegerField()
+    detectCoverage = NumberField(allow_null=True)
     resolveSamples = IntegerField()
-    resolveCoverage = NumberField(allow_null=True)  # share of the incidents that the mean time to resolve speaks of
+    resolveCoverage = NumberField(allow_null=True)
 
 
 class SummarySLOs(counts_of("total", *Status.values)):  # type: ignore[misc]
     avgBudgetRemaining = PercentStringField(allow_null=True)
     budgetSamples = IntegerField()
+    budgetCoverage = NumberField(allow_null=True)
 
 
 class RunbookUse(Stored):
@@ -89,6 +93,9 @@ class SummaryRemediations(Stored):
     successRate = NumberField()
     avgExecutionTime = DurationField()
     executionSamples = IntegerField()
+    executionCoverage = NumberField(allow_null=True)
+    successSamples = IntegerField()
+    successCoverage = NumberField(allow_null=True)
     topRunbooks = RunbookUse(many=True)
 
 
@@ -99,6 +106,7 @@ class SummaryApprovals(Stored):
     expired = IntegerField()
     avgDecisionTime = DurationField()
     decisionSamples = IntegerField()
+    decisionCoverage = NumberField(allow_null=True)
 
 
 class SummaryTrends(Stored):
@@ -146,13 +154,16 @@ class SummaryView(FigureView):
 
 
 class Distribution(Stored):
-    """`errorBound`: largest relative error of a percentile; 0 where it is exact."""
+    """`coverage`: share of the incidents that could have a sample. `errorBound`: largest relative error of a percentile; 0 where it
+    is exact.
+    """
 
     mean = DurationField()
     median = DurationField()
     p95 = DurationField()
     p99 = DurationField()
     sampleSize = IntegerField()
+    coverage = NumberField(allow_null=True)
     errorBound = NumberField()
 
 
@@ -160,6 +171,7 @@ class DetectionDay(Stored):
     date = serializers.DateField()
     averageSeconds = NumberField()
     incidentCount = IntegerField()
+    coverage = NumberField(allow_null=True)
 
 
 class AnalyticsMTTD(Document):
@@ -182,7 +194,6 @@ class ResolutionTimes(Distribution):
     """`coverage`: resolved ones among all. `kaplanMeierMedian` counts the open ones for as long as they have lasted."""
 
     openIncidents = IntegerField()
-    coverage = NumberField(allow_null=True)
     kaplanMeierMedian = DurationField(allow_null=True)
 
 
@@ -190,6 +201,7 @@ class SeverityTimes(Stored):
     mean = DurationField()
     median = DurationField()
     count = IntegerField()
+    coverage = NumberField(allow_null=True)
 
 
 class TimesBySeverity(Stored):
@@ -200,9 +212,18 @@ class TimesBySeverity(Stored):
 
 
 class PhaseTime(Stored):
+    """The means of the phases add up to the mean time to resolve: those without a phase count in them as 0. The percentiles are of
+    the `samples` that had it.
+    """
+
     mean = DurationField()
+    median = DurationField()
+    p95 = DurationField()
+    p99 = DurationField()
     description = TextField()
     samples = IntegerField()
+    coverage = NumberField(allow_null=True)
+    errorBound = NumberField()
 
 
 class Phases(Stored):
@@ -221,6 +242,7 @@ class HistoryEntry(Stored):
     date = TextField()  # a day, the Monday of a week, or the beginning of an hour
     mttr = DurationField()
     incidentCount = IntegerField()
+    coverage = NumberField(allow_null=True)
 
 
 class Improvement(Stored):
@@ -338,7 +360,7 @@ class TopResourcesView(FigureView):
 
 
 class ActionStats(Stored):
-    """Finished plans; `successRateInterval` is the 95 % interval of the rate."""
+    """Finished plans, and their share of all; `successRateInterval` is the 95 % interval of the rate."""
 
     action = TextField()
     total = IntegerField()
@@ -348,6 +370,8 @@ class ActionStats(Stored):
     avgDuration = NumberField()
     rolledBack = IntegerField()
     durationSamples = IntegerField()
+    durationCoverage = NumberField(allow_null=True)
+    coverage = NumberField(allow_null=True)
     successRateInterval = serializers.ListField(child=serializers.FloatField())
 
 

@@ -6,7 +6,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from aiops.api.exceptions import BadRequest
-from aiops.api.fields import EnumField, IntegerField, JsonField, ListField, MapField, ObjectField, TextField, TimeField
+from aiops.api.fields import (
+    EnumField,
+    IntegerField,
+    JsonField,
+    ListField,
+    MapField,
+    NumberField,
+    ObjectField,
+    TextField,
+    TimeField,
+)
 from aiops.api.operations import Variant, operation
 from aiops.api.serializers import API_VERSION, Document, Stored
 from aiops.api.views import ApiView
@@ -37,6 +47,7 @@ class ReportFigure(Stored):
     value = JsonField()
     unit = serializers.ChoiceField([unit.value for unit in Unit])
     samples = IntegerField(allow_null=True)
+    coverage = NumberField(allow_null=True)
 
 
 class ReportColumn(Stored):

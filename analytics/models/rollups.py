@@ -69,6 +69,7 @@ class IncidentRollup(Rollup):
     resolved_by_remediation = models.IntegerField(default=0)  # of these, resolved
     acted_on = models.IntegerField(default=0)  # acknowledged, resolved by hand, or a plan completed
     attempts = models.IntegerField(default=0)  # of remediation
+    sla_promised = models.IntegerField(default=0)  # an incident SLA promised something
     # that broke a promise of an incident SLA, whichever or this one
     sla_broken = models.IntegerField(default=0)
     response_broken = models.IntegerField(default=0)
@@ -106,6 +107,12 @@ class IncidentRollup(Rollup):
 
     detect_histogram = models.BinaryField(default=bytes)  # analytics.histograms
     resolve_histogram = models.BinaryField(default=bytes)
+    # the phases, in fewer steps
+    detection_histogram = models.BinaryField(default=bytes)
+    analysis_histogram = models.BinaryField(default=bytes)
+    approval_histogram = models.BinaryField(default=bytes)
+    remediation_histogram = models.BinaryField(default=bytes)
+    acknowledge_histogram = models.BinaryField(default=bytes)
 
     class Meta:
         constraints = [
@@ -152,6 +159,7 @@ class PlanRollup(Rollup):
     duration_sum = models.BigIntegerField(default=0)
     verified_count = models.IntegerField(default=0)
     verification_sum = models.BigIntegerField(default=0)
+    verification_histogram = models.BinaryField(default=bytes)
 
     class Meta:
         constraints = [

@@ -8,7 +8,7 @@ from aiops.errors import Invalid
 from analytics.reports.document import Report
 from analytics.reports.texts import plain
 
-HEADER = ("section", "row", "measure", "value", "unit", "samples")
+HEADER = ("section", "row", "measure", "value", "unit", "samples", "coverage")
 
 
 def write(report: Report, table: str = "") -> bytes:
@@ -22,11 +22,19 @@ def write(report: Report, table: str = "") -> bytes:
 def _everything(report: Report) -> Iterator[Iterable[str]]:
     yield HEADER
     for figure in report.figures:
-        yield ("figures", "", figure.name, plain(figure.value), figure.unit, plain(figure.samples))
+        yield (
+            "figures",
+            "",
+            figure.name,
+            plain(figure.value),
+            figure.unit,
+            plain(figure.samples),
+            plain(figure.coverage),
+        )
     for table in report.tables:
         for number, row in enumerate(table.rows, 1):
             for column, value in zip(table.columns, row, strict=True):
-                yield (table.name, str(number), column.name, plain(value), column.unit, "")
+                yield (table.name, str(number), column.name, plain(value), column.unit, "", "")
 
 
 def _one(report: Report, name: str) -> Iterator[Iterable[str]]:

@@ -26,13 +26,16 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number that counts. `samples`: how many observations it rests on, None where that means nothing."""
+    """One number that counts. `samples`: how many observations it rests on, `coverage`: which share these are of those that could
+    have been made; None where that means nothing.
+    """
 
     name: str
     label: str
     value: Value
     unit: Unit = Unit.COUNT
     samples: int | None = None
+    coverage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class Report:
                     "value": one.value,
                     "unit": one.unit.value,
                     "samples": one.samples,
+                    "coverage": one.coverage,
                 }
                 for one in self.figures
             ],

@@ -5,7 +5,7 @@ from typing import Any
 from django.template.loader import render_to_string
 
 from analytics.reports import charts
-from analytics.reports.document import Column, Report, Table, Unit, Value
+from analytics.reports.document import Column, Figure, Report, Table, Unit, Value
 from analytics.reports.texts import readable
 
 ROWS = 200  # of a table; JSON and CSV have all
@@ -16,11 +16,19 @@ TO_THE_RIGHT = {Unit.COUNT, Unit.NUMBER, Unit.PERCENT, Unit.RATIO, Unit.SECONDS}
 def write(report: Report) -> bytes:
     context: dict[str, Any] = {
         "report": report,
-        "figures": [(one.label, readable(one.value, one.unit), one.samples) for one in report.figures],
+        "figures": [(one.label, readable(one.value, one.unit), _basis(one)) for one in report.figures],
         "charts": [(chart.title, charts.svg(chart)) for chart in report.charts],
         "tables": [_table(table) for table in report.tables],
     }
     return render_to_string("reports/report.html", context).encode()
+
+
+def _basis(figure: Figure) -> str:
+    """What the figure rests on."""
+    if figure.samples is None:
+        return ""
+    text = f"{figure.samples:,} sample{'' if figure.samples == 1 else 's'}"
+    return text if figure.coverage is None else f"{text}, {figure.coverage:.0%} covered"
 
 
 def _table(table: Table) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from aiops.audit import services as audit
 from aiops.audit.models import AuditEvent, AuditVerdict
 from analytics.families import APPROVALS, AUDIT, INCIDENTS, PLAN_FAMILY
+from analytics.metrics import ratio
 from analytics.services.questions import Question
 from analytics.services.reading import Reader, Where
 from incidents.states import IncidentState, Severity
@@ -25,7 +26,7 @@ SHORT_LOG = 2_000  # records; a log that nobody has verified yet is verified at 
 # building the query for a measure costs more than reading it, so only these are asked for
 COUNTED = (
     "total", *(state.lower() for state in IncidentState.values), "attempts", "detect_sum", "detect_count", "resolve_sum",
-    "resolve_count", "detection_sum", "acknowledge_sum", "acknowledge_count", "sla_broken",
+    "resolve_count", "detection_sum", "acknowledge_sum", "acknowledge_count", "sla_promised", "sla_broken",
     *(f"{kind.value}_broken" for kind in ClockKind),
 )  # fmt: skip
 
@@ -66,8 +67,10 @@ def _incidents(reader: Reader, sums: dict[str, int]) -> Members:
         "ByState": {name: sums[name.lower()] for name in IncidentState.values if sums[name.lower()]},
         "MTTD": _mean(sums["detect_sum"], sums["detect_count"]),
         "MTTDSamples": sums["detect_count"],
+        "MTTDCoverage": ratio(sums["detect_count"], total),
         "MTTR": _mean(sums["resolve_sum"], sums["resolve_count"]),
         "MTTRSamples": sums["resolve_count"],
+        "MTTRCoverage": ratio(sums["resolve_count"], sums["detect_count"]),
         "MeanRemediationAttempts": round(sums["attempts"] / total, 2) if total else 0.0,
     }
 
@@ -85,6 +88,7 @@ def _remediations(question: Question) -> Members:
         "TotalRemediations": total,
         "SuccessRate": round(completed / (completed + failed), 2) if completed + failed else 0.0,
         "FinishedRemediations": completed + failed,
+        "SuccessRateCoverage": ratio(completed + failed, total),
         "ByActionType": actions,
         "AutoRemediatedCount": completed,
         "AgenticCount": 0,  # plans come from runbooks only
@@ -109,13 +113,17 @@ def _sla(sums: dict[str, int]) -> Members:
     total = sums["total"]
     return {
         "CompliancePercentage": round(100 * (total - sums["sla_broken"]) / total, 1) if total else 100.0,
+        "IncidentsWithSLA": sums["sla_promised"],
+        "Coverage": ratio(sums["sla_promised"], total),
         "ResponseSLAViolations": sums["response_broken"],
         "MitigationSLAViolations": sums["mitigation_broken"],
         "ResolutionSLAViolations": sums["resolution_broken"],
         "AverageResponseTime": _mean(sums["acknowledge_sum"], sums["acknowledge_count"]),
         "ResponseTimeSamples": sums["acknowledge_count"],
+        "ResponseTimeCoverage": ratio(sums["acknowledge_count"], sums["detect_count"]),
         "AverageResolutionTime": _mean(sums["resolve_sum"] - sums["detection_sum"], sums["resolve_count"]),
         "ResolutionTimeSamples": sums["resolve_count"],
+        "ResolutionTimeCoverage": ratio(sums["resolve_count"], sums["detect_count"]),
     }
 
 
@@ -163,6 +171,7 @@ def _approvals(question: Question, sums: dict[str, int]) -> Members:
         "Expired": sums["expired"] + overdue,
         "AverageDecisionTime": _mean(sums["decision_sum"], sums["decision_count"]),
         "DecisionTimeSamples": sums["decision_count"],
+        "DecisionTimeCoverage": ratio(sums["decision_count"], sums["total"]),
     }
 
 

@@ -50,7 +50,8 @@ EVERYWHERE = Where()
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a statement over raw rows looks like: either sums of `measures`, or how often each value of `timing` occurs.
+    """What a statement over raw rows looks like: sums of `measures`, how often each value of `timing` occurs, or `timings` of
+    each row.
 
     `spans`: how many spans of time; `names`: how many values of each restricted dimension.
     """
@@ -62,6 +63,7 @@ class Shape:
     names: tuple[tuple[str, int], ...]
     measures: tuple[str, ...] = ()
     timing: str = ""
+    timings: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,16 +98,20 @@ class Reader:
         found.add(raw if by or per else [row[1:] for row in raw])
         return found.sums
 
-    def histogram(self, column: str, *, by: Sequence[str] = ()) -> dict[Key, Histogram]:
-        """The distribution of a timing by dimensions."""
-        names = self.where.named()
-        packed: dict[Key, list[bytes]] = {}
-        for *key, one in self._rollups(tuple(by), None, names, [f'"{column}"'], is_grouped=False):
-            packed.setdefault(tuple(key), []).append(bytes(one))
-        for *key, value, count in self._raw(tuple(by), None, names, timing=column):
-            one = histograms.pack(histograms.of([(value, count)]))
-            packed.setdefault(tuple(key), []).append(one)
-        return {key: histograms.merge(parts) for key, parts in packed.items()}
+    def histograms(self, *columns: str, by: Sequence[str] = ()) -> dict[Key, list[Histogram]]:
+        """The distributions of timings, in the order of the arguments, by dimensions."""
+        names, width = self.where.named(), len(by)
+        packed: dict[Key, list[list[bytes]]] = {}
+        quoted = [f'"{column}"' for column in columns]
+        for row in self._rollups(tuple(by), None, names, quoted, is_grouped=False):
+            lists = packed.setdefault(row[:width], [[] for _ in columns])
+            for known, one in zip(lists, row[width:], strict=True):
+                known.append(bytes(one))
+        for key, counted in self._timed(self._cover(None).raw, tuple(by), names, columns, per_hour=False).items():
+            lists = packed.setdefault(key, [[] for _ in columns])
+            for known, histogram in zip(lists, counted, strict=True):
+                known.append(histograms.pack(Histogram(histogram)))
+        return {key: [histograms.merge(parts) for parts in lists] for key, lists in packed.items()}
 
     def values(self, column: str, *, by: Sequence[str] = ()) -> dict[Key, dict[int, int]]:
         """The exact seconds of a timing and how often each occurs, from the raw rows of the whole span."""
@@ -121,12 +127,9 @@ class Reader:
         width = len(by) + 1
         return {tuple(row[:width]): dict(zip(measures, map(int, row[width:]), strict=True)) for row in found}
 
-    def values_per_hour(self, column: str, by: Sequence[str]) -> dict[Key, dict[int, int]]:
-        """As `values`, by dimensions and hour."""
-        found: dict[Key, dict[int, int]] = {}
-        for *key, value, count in self._counted([self.span], tuple(by), int(Grain.HOUR), {}, timing=column):
-            found.setdefault(tuple(key), {})[value] = count
-        return found
+    def histograms_per_hour(self, by: Sequence[str]) -> dict[Key, list[dict[int, int]]]:
+        """All timings by dimensions and hour, from the raw rows of the whole span."""
+        return self._timed([self.span], tuple(by), {}, tuple(self.family.timings), per_hour=True)
 
     # --- where the numbers come from -----------------------------------------------------------------------------------
 
@@ -214,15 +217,39 @@ class Reader:
         self, spans: Sequence[Span], by: tuple[str, ...], per: int | None, names: Names, **what: Any
     ) -> list[Row]:
         """Rows of the family itself, by dimensions and (with `per`) hour: sums of `measures`, or values of `timing`."""
+        return [row for row in self._asked(spans, by, names, per_hour=bool(per), **what) if row[-1] is not None]
+
+    def _timed(
+        self, spans: Sequence[Span], by: tuple[str, ...], names: Names, columns: tuple[str, ...], *, per_hour: bool
+    ) -> dict[Key, list[dict[int, int]]]:
+        """Timings of the rows of the family itself: one walk for all of them, since nearly every row has a value of its own."""
+        if not spans or not columns or not all(names.values()):
+            return {}
+        found: dict[Key, list[dict[int, int]]] = {}
+        width = len(by) + per_hour
+        steps = [self.family.timings[column].steps for column in columns]
+        for row in self._asked(spans, by, names, per_hour=per_hour, timings=columns):
+            counted = found.get(row[:width])
+            if counted is None:
+                counted = found[row[:width]] = [{} for _ in columns]
+            for histogram, value, step in zip(counted, row[width:], steps, strict=True):
+                if value is not None:
+                    bucket = histograms.bucket_of(value, step)
+                    histogram[bucket] = histogram.get(bucket, 0) + 1
+        return found
+
+    def _asked(
+        self, spans: Sequence[Span], by: tuple[str, ...], names: Names, *, per_hour: bool, **what: Any
+    ) -> list[Row]:
         ordered = {name: sorted(values) for name, values in sorted(names.items())}
         counts = tuple((name, len(values)) for name, values in ordered.items())
-        shape = Shape(self.family.key, len(spans), by, bool(per), counts, **what)
+        shape = Shape(self.family.key, len(spans), by, per_hour, counts, **what)
         values: dict[str, Any] = {
             f"{name}{position}": value for name, found in ordered.items() for position, value in enumerate(found)
         }
         for number, span in enumerate(spans):
             values |= {f"from{number}": moment_of(span.lower), f"to{number}": moment_of(span.upper)}
-        return [row for row in STATEMENTS.statement(shape, lambda: _rows(shape)).rows(**values) if row[-1] is not None]
+        return STATEMENTS.statement(shape, lambda: _rows(shape)).rows(**values)
 
 
 @dataclass
@@ -263,6 +290,10 @@ def _rows(shape: Shape) -> QuerySet[Any]:
     for name, count in shape.names:
         rows = rows.filter(**{f"d_{name}__in": [Slot(f"{name}{position}") for position in range(count)]})
     keys = [f"d_{name}" for name in by]
+    if shape.timings:
+        timed = {f"t_{name}": family.timings[name].value for name in shape.timings}
+        each: QuerySet[Any] = rows.annotate(**timed).values_list(*keys, *timed)
+        return each
     counted: dict[str, Aggregate] = {f"s_{name}": _summed(family, name) for name in shape.measures}
     if shape.timing:
         timing = family.timings[shape.timing]

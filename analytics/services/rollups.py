@@ -12,7 +12,7 @@ from itertools import chain
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
-from analytics import bulk, cells, histograms
+from analytics import bulk, cells
 from analytics.cells import Cells
 from analytics.families import FAMILIES, Family
 from analytics.models import Grain, OutdatedHour
@@ -142,10 +142,9 @@ def _count(family: Family, hours: set[int]) -> dict[int, Cells]:
         reader = Reader(family, Span(lower * HOUR, upper * HOUR))
         for (*key, hour), sums in reader.count_raw(by).items():
             found[hour][tuple(key)] = [*sums.values(), *({} for _ in family.timings)]
-        for position, column in enumerate(family.timings, start=width):
-            for (*key, hour), values in reader.values_per_hour(column, by).items():
-                if cell := found[hour].get(tuple(key)):  # else its row changed since: the hour is in the queue again
-                    cell[position] = dict(histograms.of(values.items()))
+        for (*key, hour), counted in reader.histograms_per_hour(by).items():
+            if cell := found[hour].get(tuple(key)):  # else its row changed since: the hour is in the queue again
+                cell[width:] = counted
     return found
 
 

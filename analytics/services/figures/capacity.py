@@ -12,8 +12,9 @@ from django.db.models import Count, QuerySet, Sum
 
 from analytics.capacity import Exhaustion, Line, Point, direction, exhaustion, fit
 from analytics.families import WORKLOADS
+from analytics.metrics import ratio
 from analytics.models import Grain, Usage
-from analytics.periods import DAY, HOUR, bucket_start, moment_of
+from analytics.periods import HOUR, bucket_start, moment_of, seconds_of
 from analytics.services.questions import Question
 from analytics.services.reading import Reader
 from incidents.models import Incident
@@ -92,8 +93,8 @@ class Series:
 
 def forecasts(question: Question) -> list[Members]:
     """One item per resource with samples or incidents in the span: the urgent ones first."""
-    first = question.span.lower // HOUR - DAY
-    found = {thing: series for thing, series in _series(question).items() if max(series.buckets) > first}
+    first = _first(question)
+    found = {thing: series for thing, series in _series(question).items() if max(series.buckets) >= first}
     for namespace, kind, name in Reader(WORKLOADS, question.span, question.where).sums(
         "total", by=("namespace", "kind", "name")
     ):
@@ -107,9 +108,9 @@ def _series(question: Question) -> dict[Thing, Series]:
     """The usage of every resource, remembered until there is a new sample: adding up 20,000 rows takes 0.1 s, and asking the
     database whether they are the same 5 ms.
     """
-    grain = int(Grain.HOUR if question.span.length <= HOURLY + 1 else Grain.DAY)
+    grain = _grain(question)
     earlier = PATTERN if grain == Grain.DAY else 0
-    first, last = bucket_start(question.span.lower // HOUR, grain) - earlier, question.span.upper // HOUR
+    first, last = _first(question) - earlier, question.span.upper // HOUR
     rows = question.narrow(
         Usage.objects.filter(grain=grain, start__gte=first, start__lte=last, samples__gt=0),
         cluster="cluster",
@@ -142,13 +143,13 @@ def _active(question: Question) -> set[Thing]:
 
 def _forecast(thing: Thing, series: Series, is_bottleneck: bool, question: Question) -> Members:
     namespace, kind, name = thing
-    since = question.span.lower / HOUR / 24 - 1  # the day in which the span begins counts whole
+    since = _first(question) / 24
     # the first point from then on instead of a moment that moves: so a line is remembered until there is a new sample
     first = min((start / 24 for start in series.buckets if start / 24 >= since), default=since)
     lines = {resource: fit(series.percents(resource), first) for resource in ("cpu", "memory")}
     ends = {resource: exhaustion(line) if line else Exhaustion(None, None, None) for resource, line in lines.items()}
     urgency = _urgency([end.days for end in ends.values() if end.days is not None])
-    last = series.last
+    last, samples = series.last, sum(1 for start in series.buckets if start / 24 >= since)
     return {
         "Resource": {"Kind": kind, "Name": name, "Namespace": namespace},
         "Urgency": urgency,
@@ -166,11 +167,27 @@ def _forecast(thing: Thing, series: Series, is_bottleneck: bool, question: Quest
         "Trend": _trend(lines),
         "Forecast": _exhaustions(lines, ends, question),
         "Quality": {
-            "Samples": sum(1 for start in series.buckets if start / 24 >= since),
+            "Samples": samples,
+            "Coverage": ratio(samples, _expected(question)),
             "CPUBacktestError": _error(lines["cpu"]),
             "MemoryBacktestError": _error(lines["memory"]),
         },
     }
+
+
+def _grain(question: Question) -> int:
+    return int(Grain.HOUR if question.span.length <= HOURLY + 1 else Grain.DAY)
+
+
+def _first(question: Question) -> int:
+    """The first hour of the first bucket: the day in which the span begins counts whole."""
+    return bucket_start(question.span.lower // HOUR, _grain(question))
+
+
+def _expected(question: Question) -> int:
+    """How many buckets there would be without a gap, up to now."""
+    last = min(question.span.upper - 1, seconds_of(question.at)) // HOUR
+    return max(0, (last - _first(question)) // _grain(question) + 1)
 
 
 def _last(series: Series, resource: str) -> float | None:

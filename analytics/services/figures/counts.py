@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
-from analytics.metrics import success_interval
+from analytics.metrics import ratio, success_interval
 from analytics.periods import date_of, moment_of
 from analytics.services.questions import Question
 from analytics.services.reading import Reader, Sums
@@ -69,7 +69,7 @@ def _most(counts: Counter[str]) -> list[str]:
 
 def remediation_stats(question: Question) -> list[Members]:
     """Finished plans by action (ANA-9 to ANA-11), most used first."""
-    names = ("completed", "failed", "rolled_back", "duration_count", "duration_sum")
+    names = ("total", "completed", "failed", "rolled_back", "duration_count", "duration_sum")
     found = Reader(PLAN_FAMILY, question.span, question.where).sums(*names, by=("action",))
     stats = []
     for (action,), sums in found.items():
@@ -89,6 +89,8 @@ def remediation_stats(question: Question) -> list[Members]:
                 "avgDuration": round(duration, 1),
                 "rolledBack": sums["rolled_back"],
                 "durationSamples": sums["duration_count"],
+                "durationCoverage": ratio(sums["duration_count"], total),
+                "coverage": ratio(total, sums["total"]),
                 "successRateInterval": list(interval or ()),
             }
         )

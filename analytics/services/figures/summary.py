@@ -67,6 +67,7 @@ def _incidents(sums: Sums, severities: dict[str, int]) -> Members:
         "avgTimeToDetect": mean(sums["detect_sum"], sums["detect_count"]),
         "avgTimeToResolve": mean(sums["resolve_sum"], sums["resolve_count"]),
         "detectSamples": sums["detect_count"],
+        "detectCoverage": ratio(sums["detect_count"], sums["total"]),
         "resolveSamples": sums["resolve_count"],
         "resolveCoverage": ratio(sums["resolve_count"], sums["detect_count"]),
     }
@@ -100,6 +101,9 @@ def _remediations(question: Question) -> Members:
         "successRate": percent(sums["completed"], sums["completed"] + failed),
         "avgExecutionTime": mean(sums["duration_sum"], sums["duration_count"]),
         "executionSamples": sums["duration_count"],
+        "executionCoverage": ratio(sums["duration_count"], sums["completed"] + failed),
+        "successSamples": sums["completed"] + failed,
+        "successCoverage": ratio(sums["completed"] + failed, sums["total"]),
         "topRunbooks": [{"name": name, "count": -count} for count, name in used[:TOP]],
     }
 
@@ -126,6 +130,7 @@ def _approvals(question: Question) -> Members:
         "expired": sums["expired"] + overdue.filter(created_at__lte=question.until).count(),
         "avgDecisionTime": mean(sums["decision_sum"], sums["decision_count"]),
         "decisionSamples": sums["decision_count"],
+        "decisionCoverage": ratio(sums["decision_count"], sums["total"]),
     }
 
 
@@ -148,4 +153,5 @@ def _slos(question: Question) -> Members:
         **{status.value: counts.get(status.value, 0) for status in Status},
         "avgBudgetRemaining": sum(left) / len(left) if left else None,
         "budgetSamples": len(left),
+        "budgetCoverage": ratio(len(left), sum(counts.values())),
     }

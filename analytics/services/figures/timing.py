@@ -1,7 +1,7 @@
 """How long it takes to notice and to mend (contract/api.md §9.3, §9.4).
 
 Percentiles are exact for up to `EXACT` samples, which are read one by one; beyond, they come from the histograms of the
-roll-ups and are at most 0.8 % off (analytics.histograms). `errorBound` says which.
+roll-ups and are at most 0.8 % off, those of phases always and at most 3.1 % (analytics.histograms). `errorBound` says which.
 """
 
 from datetime import date, datetime, timedelta
@@ -11,6 +11,7 @@ from django.db.models import Count
 
 from analytics import histograms
 from analytics.families import INCIDENTS, NO_DRILL, PLAN_FAMILY, Seconds
+from analytics.histograms import Histogram
 from analytics.metrics import Distribution, change, mean, nearest_rank, ratio, survival_median
 from analytics.models import Grain
 from analytics.periods import DAY, HOUR, Span, date_of, moment_of, seconds_of
@@ -34,19 +35,23 @@ Members = dict[str, Any]
 def mttd(question: Question) -> Members:
     """Days newest first, and the distribution over the whole span."""
     reader = Reader(INCIDENTS, question.span, question.where)
-    days = reader.sums("detect_sum", "detect_count", per=DAY)
+    days = reader.sums("detect_sum", "detect_count", "total", per=DAY)
     items = [
         {
             "date": date_of(day),
             "averageSeconds": round(sums["detect_sum"] / sums["detect_count"], 1),
             "incidentCount": sums["detect_count"],
+            "coverage": ratio(sums["detect_count"], sums["total"]),
         }
         for (day,), sums in sorted(days.items(), reverse=True)
         if sums["detect_count"]
     ]
-    total, count = (sum(sums[name] for sums in days.values()) for name in ("detect_sum", "detect_count"))
+    total, count, everything = (
+        sum(sums[name] for sums in days.values()) for name in ("detect_sum", "detect_count", "total")
+    )
     values, error = _distribution(reader, "detect_histogram", count)
-    overall = _statistics(values.get((), {}), total, count) | {"errorBound": error}
+    overall = _statistics(values.get((), {}), total, count)
+    overall |= {"errorBound": error, "coverage": ratio(count, everything)}
     return {"mttd": items, "overall": overall}
 
 
@@ -71,8 +76,8 @@ def mttr(question: Question, *, granularity: int) -> Members:
         "bySeverity": {
             name: _of_severity(sums.get((name,), {}), by_severity.get((name,), {})) for name in Severity.values
         },
-        "byPhase": _phases(all_of),
-        "responses": _responses(question, all_of),
+        "byPhase": _phases(reader, all_of),
+        "responses": _responses(question, reader, all_of),
         "history": _history(reader, granularity),
         "improvement": _improvement(question, all_of),
     }
@@ -80,7 +85,7 @@ def mttr(question: Question, *, granularity: int) -> Members:
 
 _MEASURES = (
     "resolve_count", "resolve_sum", "unresolved", "detection_sum", "analyzed_count", "analysis_sum", "asked_count",
-    "approval_sum", "acknowledge_count", "acknowledge_sum",
+    "approval_sum", "acknowledge_count", "acknowledge_sum", "detect_count",
 )  # fmt: skip
 
 
@@ -91,9 +96,13 @@ def _span(seconds: int | None) -> timedelta | None:
 def _statistics(values: Distribution, total: int, count: int) -> Members:
     return {
         "mean": mean(total, count),
-        **{name: _span(nearest_rank(values, at)) for name, at in (("median", 50), ("p95", 95), ("p99", 99))},
+        **_percentiles(values),
         "sampleSize": count,
     }
+
+
+def _percentiles(values: Distribution) -> Members:
+    return {name: _span(nearest_rank(values, at)) for name, at in (("median", 50), ("p95", 95), ("p99", 99))}
 
 
 def _distribution(
@@ -102,7 +111,8 @@ def _distribution(
     """Seconds and how often they occurred, by dimensions, and the largest relative error of a value."""
     if count <= EXACT:
         return dict(reader.values(column, by=by)), 0.0
-    return {key: histograms.as_values(one) for key, one in reader.histogram(column, by=by).items()}, histograms.ERROR
+    found = reader.histograms(column, by=by)
+    return {key: histograms.as_values(one) for key, (one,) in found.items()}, histograms.error()
 
 
 def _merged(parts: list[Distribution]) -> Distribution:
@@ -130,50 +140,70 @@ def _running(question: Question, count: int) -> Distribution:
 def _of_severity(sums: dict[str, int], values: Distribution) -> Members:
     count = sums.get("resolve_count", 0)
     median = timedelta(seconds=nearest_rank(values, 50))
-    return {"mean": mean(sums.get("resolve_sum", 0), count), "median": median, "count": count}
+    average = mean(sums.get("resolve_sum", 0), count)
+    coverage = ratio(count, count + sums.get("unresolved", 0))
+    return {"mean": average, "median": median, "count": count, "coverage": coverage}
 
 
-def _phases(sums: dict[str, int]) -> Members:
-    """Means over all resolved incidents, so that they add up to the mean time to resolve; `samples`: who had the phase."""
+def _phases(reader: Reader, sums: dict[str, int]) -> Members:
+    """Means are over all resolved incidents, so that they add up to the mean time to resolve; `samples` are those that had the
+    phase, and what the percentiles are of.
+    """
     seconds = {name: sums[f"{name}_sum"] for name in ("detection", "analysis", "approval")}
     seconds["remediation"] = sums["resolve_sum"] - sum(seconds.values())
     count = sums["resolve_count"]
     samples = {"analysis": sums["analyzed_count"], "approval": sums["asked_count"]}
+    found = reader.histograms(*(f"{name}_histogram" for name in PHASES)).get((), [histograms.Histogram()] * len(PHASES))
     return {
-        name: {
-            "mean": mean(seconds[name], count),
-            "description": description,
-            "samples": samples.get(name, count),
-        }
-        for name, description in PHASES.items()
+        name: _phase(description, mean(seconds[name], count), samples.get(name, count), count, histogram)
+        for (name, description), histogram in zip(PHASES.items(), found, strict=True)
     }
 
 
-def _responses(question: Question, sums: dict[str, int]) -> Members:
+def _responses(question: Question, reader: Reader, sums: dict[str, int]) -> Members:
     """What runs beside the phases: the first answer of a person, and the verification at the end of a plan."""
-    plans = Reader(PLAN_FAMILY, question.span, question.where).total("verified_count", "verification_sum")
+    plans = Reader(PLAN_FAMILY, question.span, question.where)
+    verified = plans.total("completed", "verified_count", "verification_sum")
+    answered = sums["acknowledge_count"]
+    [answers], [proofs] = (
+        one.histograms(column).get((), [histograms.Histogram()])
+        for one, column in ((reader, "acknowledge_histogram"), (plans, "verification_histogram"))
+    )
     return {
-        "acknowledgement": {
-            "mean": mean(sums["acknowledge_sum"], sums["acknowledge_count"]),
-            "description": "detection until a person answers",
-            "samples": sums["acknowledge_count"],
-        },
-        "verification": {
-            "mean": mean(plans["verification_sum"], plans["verified_count"]),
-            "description": "last action of a plan until it is proved",
-            "samples": plans["verified_count"],
-        },
+        "acknowledgement": _phase(
+            "detection until a person answers",
+            mean(sums["acknowledge_sum"], answered), answered, sums["detect_count"], answers,
+        ),
+        "verification": _phase(
+            "last action of a plan until it is proved",
+            mean(verified["verification_sum"], verified["verified_count"]),
+            verified["verified_count"], verified["completed"], proofs,
+        ),
+    }  # fmt: skip
+
+
+def _phase(description: str, average: timedelta, samples: int, among: int, histogram: Histogram) -> Members:
+    """`among`: how many might have had the phase."""
+    values = histograms.as_values(histogram, histograms.COARSE)
+    return {
+        "mean": average,
+        **_percentiles(values),
+        "description": description,
+        "samples": samples,
+        "coverage": ratio(samples, among),
+        "errorBound": histograms.error(histograms.COARSE),
     }
 
 
 def _history(reader: Reader, grain: int) -> list[Members]:
     """By the time of detection (X9.29)."""
-    buckets = reader.sums("resolve_sum", "resolve_count", per=grain)
+    buckets = reader.sums("resolve_sum", "resolve_count", "unresolved", per=grain)
     return [
         {
             "date": moment_of(start * HOUR) if grain == Grain.HOUR else date_of(start),
             "mttr": mean(sums["resolve_sum"], sums["resolve_count"]),
             "incidentCount": sums["resolve_count"],
+            "coverage": ratio(sums["resolve_count"], sums["resolve_count"] + sums["unresolved"]),
         }
         for (start,), sums in sorted(buckets.items(), reverse=True)
         if sums["resolve_count"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from math import ceil
 
+from analytics.metrics import ratio
 from analytics.reports.document import Figure, Unit
 from analytics.services.questions import Question
 
@@ -30,9 +31,9 @@ def nearest_rank(values: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def duration(name: str, label: str, total: int, count: int) -> Figure:
-    """A mean time, with its number of samples."""
-    return Figure(name, label, mean(total, count), Unit.SECONDS, samples=count)
+def duration(name: str, label: str, total: int, count: int, among: int) -> Figure:
+    """A mean time, with its number of samples and their share `among` all that could have one."""
+    return Figure(name, label, mean(total, count), Unit.SECONDS, count, ratio(count, among))
 
 
 def days(question: Question) -> list[date]:

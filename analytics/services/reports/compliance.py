@@ -45,26 +45,28 @@ def build(question: Question) -> Report:
 def _figures(spec: Members) -> list[Figure]:
     incidents, sla, approvals = spec["IncidentMetrics"], spec["SLAMetrics"], spec["ApprovalMetrics"]
     remediation, chain = spec["RemediationMetrics"], spec["Evidence"]["AuditChain"]
-    finished = remediation["FinishedRemediations"]
+    finished, promised = remediation["FinishedRemediations"], sla["IncidentsWithSLA"]
     return [
         Figure(
             "compliance",
             "Incidents within their SLA",
-            sla["CompliancePercentage"],
+            sla["CompliancePercentage"] if promised else None,
             Unit.PERCENT,
-            incidents["TotalIncidents"],
+            promised,
+            sla["Coverage"],
         ),
         Figure("responseViolations", "Answered too late", sla["ResponseSLAViolations"]),
         Figure("mitigationViolations", "Contained too late", sla["MitigationSLAViolations"]),
         Figure("resolutionViolations", "Resolved too late", sla["ResolutionSLAViolations"]),
-        _time("mttd", "Mean time to detect", incidents["MTTD"], incidents["MTTDSamples"]),
-        _time("mttr", "Mean time to resolve", incidents["MTTR"], incidents["MTTRSamples"]),
+        _time("mttd", "Mean time to detect", incidents, "MTTD"),
+        _time("mttr", "Mean time to resolve", incidents, "MTTR"),
         Figure(
             "remediationSuccess",
             "Success of remediations",
             remediation["SuccessRate"] if finished else None,
             Unit.RATIO,
             finished,
+            remediation["SuccessRateCoverage"],
         ),
         Figure("approvals", "Approval requests", approvals["TotalRequests"]),
         Figure("autoApproved", "Approved by rule", approvals["AutoApproved"]),
@@ -77,8 +79,10 @@ def _figures(spec: Members) -> list[Figure]:
     ]
 
 
-def _time(name: str, label: str, nanoseconds: int, samples: int) -> Figure:
-    return Figure(name, label, round(nanoseconds / NANOSECONDS, 1) if samples else None, Unit.SECONDS, samples)
+def _time(name: str, label: str, found: Members, member: str) -> Figure:
+    samples = found[f"{member}Samples"]
+    seconds = round(found[member] / NANOSECONDS, 1) if samples else None
+    return Figure(name, label, seconds, Unit.SECONDS, samples, found[f"{member}Coverage"])
 
 
 def _violations(evidence: Members) -> Table:

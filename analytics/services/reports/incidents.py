@@ -3,6 +3,7 @@ from typing import Any
 
 from analytics import histograms
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
+from analytics.metrics import ratio
 from analytics.models import ReportKind
 from analytics.periods import DAY, date_of, moment_of
 from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
@@ -43,20 +44,28 @@ def build(question: Question) -> Report:
 
 
 def _figures(reader: Reader, sums: Sums) -> list[Figure]:
-    times = histograms.as_values(reader.histogram("resolve_histogram").get((), histograms.Histogram()))
-    samples = sums["resolve_count"]
+    [resolving] = reader.histograms("resolve_histogram").get((), [histograms.Histogram()])
+    times = histograms.as_values(resolving)
+    samples, undrilled = sums["resolve_count"], sums["detect_count"]
+    covered = ratio(samples, undrilled)
     return [
         Figure("total", "Incidents", sums["total"]),
         Figure("open", "Open", sums["total"] - sums["resolved"]),
         Figure("resolved", "Resolved", sums["resolved"]),
         Figure(
-            "autoResolved", "Resolved without a person", percent(sums["auto_resolved"], sums["total"]), Unit.PERCENT
+            "autoResolved",
+            "Resolved without a person",
+            percent(sums["auto_resolved"], sums["total"]),
+            Unit.PERCENT,
+            sums["total"],
         ),
-        duration("mttd", "Mean time to detect", sums["detect_sum"], sums["detect_count"]),
-        duration("mtta", "Mean time to acknowledge", sums["acknowledge_sum"], sums["acknowledge_count"]),
-        duration("mttr", "Mean time to resolve", sums["resolve_sum"], samples),
-        Figure("medianTimeToResolve", "Median time to resolve", nearest_rank(times, 0.5), Unit.SECONDS, samples),
-        Figure("p95TimeToResolve", "95th percentile", nearest_rank(times, 0.95), Unit.SECONDS, samples),
+        duration("mttd", "Mean time to detect", sums["detect_sum"], sums["detect_count"], sums["total"]),
+        duration("mtta", "Mean time to acknowledge", sums["acknowledge_sum"], sums["acknowledge_count"], undrilled),
+        duration("mttr", "Mean time to resolve", sums["resolve_sum"], samples, undrilled),
+        Figure(
+            "medianTimeToResolve", "Median time to resolve", nearest_rank(times, 0.5), Unit.SECONDS, samples, covered
+        ),
+        Figure("p95TimeToResolve", "95th percentile", nearest_rank(times, 0.95), Unit.SECONDS, samples, covered),
         Figure("chaosInduced", "Chaos experiments", sums["chaos"]),
     ]
 
@@ -152,7 +161,7 @@ def _remediations(question: Question) -> Table:
 
 
 def _bill(bill: dict[str, Any]) -> list[Figure]:
-    currency, samples = bill["currency"], bill["incidents"]
+    currency, samples, priced = bill["currency"], bill["incidents"], bill["languageModels"]["coverage"]
     return [
         Figure("cost", f"Cost ({currency})", round(bill["total"], 2), Unit.NUMBER, samples),
         Figure("costOfDowntime", f"of this downtime ({currency})", round(bill["downtime"], 2), Unit.NUMBER, samples),
@@ -162,8 +171,11 @@ def _bill(bill: dict[str, Any]) -> list[Figure]:
             round(bill["engineers"], 2),
             Unit.NUMBER,
             bill["engineerSamples"],
+            bill["engineerCoverage"],
         ),
-        Figure("costOfModels", f"of this language models ({currency})", bill["llm"], Unit.NUMBER, bill["llmCalls"]),
+        Figure(
+            "costOfModels", f"of this language models ({currency})", bill["llm"], Unit.NUMBER, bill["llmCalls"], priced
+        ),
     ]
 
 

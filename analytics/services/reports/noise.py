@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, ExtractHour, ExtractIsoWeekDay
 
 from aiops.notifications.models import Notification
 from analytics.families import INCIDENTS, PLAN_FAMILY, WORKLOADS
+from analytics.metrics import ratio
 from analytics.models import ReportKind
 from analytics.periods import moment_of
 from analytics.reports.document import Chart, ChartKind, Column, Figure, Report, Row, Series, Table, Unit
@@ -61,9 +62,9 @@ def build(question: Question) -> Report:
 
 def _figures(question: Question, incidents: Reader) -> list[Figure]:
     sums = incidents.total("total", "anomalies", "acted_on", "self_healed", "resolved")
-    plans = Reader(PLAN_FAMILY, question.span, question.where).total("completed", "failed", "rolled_back")
+    plans = Reader(PLAN_FAMILY, question.span, question.where).total("total", "completed", "failed", "rolled_back")
     finished = plans["completed"] + plans["failed"] + plans["rolled_back"]
-    success = percent(plans["completed"], finished)
+    success, covered = percent(plans["completed"], finished), ratio(finished, plans["total"])
     healed = percent(sums["self_healed"], sums["resolved"])
     lift = None if success is None or healed is None else round(success - healed, 1)
     per_incident = round(sums["anomalies"] / sums["total"], 2) if sums["total"] else None
@@ -74,9 +75,16 @@ def _figures(question: Question, incidents: Reader) -> list[Figure]:
         Figure("signalsPerIncident", "Signals per incident", per_incident, Unit.NUMBER, sums["total"]),
         Figure("compression", "Compression", compression, Unit.PERCENT, sums["anomalies"]),
         Figure("actionable", "Acted on", percent(sums["acted_on"], sums["total"]), Unit.PERCENT, sums["total"]),
-        Figure("selfHealed", "Healed by themselves", healed, Unit.PERCENT, sums["resolved"]),
-        Figure("remediationSuccess", "Plans that succeeded", success, Unit.PERCENT, finished),
-        Figure("automationLift", "Automation lift (points)", lift, Unit.NUMBER, finished),
+        Figure(
+            "selfHealed",
+            "Healed by themselves",
+            healed,
+            Unit.PERCENT,
+            sums["resolved"],
+            ratio(sums["resolved"], sums["total"]),
+        ),
+        Figure("remediationSuccess", "Plans that succeeded", success, Unit.PERCENT, finished, covered),
+        Figure("automationLift", "Automation lift (points)", lift, Unit.NUMBER, finished, covered),
     ]
 
 

@@ -61,7 +61,7 @@ class TestCapacity:
         assert item["Recommendation"] == (
             "Memory reaches its limit in about 10 days; plan more capacity (to about 1020Mi)"
         )
-        assert item["Quality"] == {"Samples": 7, "CPUBacktestError": 0.0, "MemoryBacktestError": 0.0}
+        assert item["Quality"] == {"Samples": 7, "Coverage": 0.88, "CPUBacktestError": 0.0, "MemoryBacktestError": 0.0}
         assert item["Forecast"]["MemoryExhaustionEarliest"] == item["Forecast"]["MemoryExhaustionLatest"]
 
     def test_narrows_to_a_namespace(self, viewer: Api) -> None:

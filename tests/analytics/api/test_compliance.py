@@ -97,8 +97,10 @@ class TestCompliance:
             "ByState": {"Resolved": 3, "Escalated": 1},
             "MTTD": 60 * S,
             "MTTDSamples": 3,
+            "MTTDCoverage": 0.75,
             "MTTR": 900 * S,
             "MTTRSamples": 2,
+            "MTTRCoverage": 0.67,
             "MeanRemediationAttempts": 0.75,
         }
 
@@ -112,6 +114,7 @@ class TestCompliance:
             "TotalRemediations": 5,
             "SuccessRate": 0.5,
             "FinishedRemediations": 4,
+            "SuccessRateCoverage": 0.8,
             "ByActionType": {
                 "RollbackDeployment": {"Count": 3, "Success": 2, "Failed": 1},
                 "ScaleDeployment": {"Count": 1, "Success": 0, "Failed": 0},
@@ -133,13 +136,17 @@ class TestCompliance:
 
         assert found["SLAMetrics"] == {
             "CompliancePercentage": 75.0,
+            "IncidentsWithSLA": 2,
+            "Coverage": 0.5,
             "ResponseSLAViolations": 1,
             "MitigationSLAViolations": 0,
             "ResolutionSLAViolations": 1,
             "AverageResponseTime": 90 * S,
             "ResponseTimeSamples": 1,
+            "ResponseTimeCoverage": 0.25,
             "AverageResolutionTime": 240 * S,
             "ResolutionTimeSamples": 1,
+            "ResolutionTimeCoverage": 0.25,
         }
         evidence = found["Evidence"]["SLAViolations"]
         assert evidence["Total"] == 2
@@ -174,6 +181,7 @@ class TestCompliance:
             "Expired": 2,
             "AverageDecisionTime": 120 * S,
             "DecisionTimeSamples": 3,
+            "DecisionTimeCoverage": 0.5,
         }
         evidence = found["Evidence"]["Approvals"]
         assert evidence["Total"] == len(evidence["Items"]) == 4

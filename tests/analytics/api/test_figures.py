@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aiops.api.formats import parse_duration
 from aiops.apikeys.roles import Role
 from analytics.services import rollups
 from incidents.models import Incident
@@ -38,6 +39,10 @@ def resolved(*, after: float, hours: float = 0, **facts: Any) -> Incident:
     return past(hours=hours, state="Resolved", resolved_at=at, **facts)
 
 
+def seconds_of(duration: str) -> float:
+    return parse_duration(duration).total_seconds()
+
+
 @pytest.fixture(params=["raw", "rolled up"])
 def _rolled_up(request: pytest.FixtureRequest) -> Any:
     """The answers are the same whether or not a worker has been there."""
@@ -66,13 +71,16 @@ class TestSummary:
                 "detected": 0, "analyzing": 0, "remediating": 0, "contained": 1, "resolved": 2, "escalated": 0, "failed": 0,
             },
             "avgTimeToResolve": "15m", "detectSamples": 2, "resolveSamples": 2, "resolveCoverage": 1.0,
+            "detectCoverage": 0.67,
         }  # fmt: skip
         assert summary["severityBreakdown"] == summary["incidents"]["bySeverity"] == {
             "critical": 1, "high": 1, "medium": 0, "low": 1,
         }  # fmt: skip
-        assert summary["remediations"] | {"executionSamples": 0} == {
+        assert (summary["remediations"]["successSamples"], summary["remediations"]["executionCoverage"]) == (1, 1.0)
+        names = ("total", "successful", "failed", "successRate", "avgExecutionTime", "topRunbooks")
+        assert {name: summary["remediations"][name] for name in names} == {
             "total": 1, "successful": 1, "failed": 0, "successRate": 100.0, "avgExecutionTime": "3m",
-            "topRunbooks": [{"name": "undo", "count": 1}], "executionSamples": 0,
+            "topRunbooks": [{"name": "undo", "count": 1}],
         }  # fmt: skip
         assert (summary["approvals"]["approved"], summary["approvals"]["avgDecisionTime"]) == (1, "2m")
         assert (summary["openIssues"], summary["containedIssues"], summary["chaosInducedIssues"]) == (1, 1, 1)
@@ -218,9 +226,10 @@ class TestMTTD:
         document = viewer.get("/analytics/mttd").json()
 
         assert document["mttd"] == [
-            {"date": "2027-04-12", "averageSeconds": 90.0, "incidentCount": 2},
-            {"date": "2027-04-10", "averageSeconds": 60.0, "incidentCount": 1},
+            {"date": "2027-04-12", "averageSeconds": 90.0, "incidentCount": 2, "coverage": 1.0},
+            {"date": "2027-04-10", "averageSeconds": 60.0, "incidentCount": 1, "coverage": 1.0},
         ]
+        assert document["overall"]["coverage"] == 0.75
         assert (document["overall"]["sampleSize"], document["overall"]["median"]) == (3, "1m")
 
 
@@ -238,9 +247,9 @@ class TestMTTR:
             "mean": "15m", "median": "10m", "p95": "30m", "p99": "30m", "sampleSize": 3, "errorBound": 0.0,
             "openIncidents": 1, "coverage": 0.75, "kaplanMeierMedian": "10m",
         }  # fmt: skip
-        assert mttr["bySeverity"]["high"] == {"mean": "15m", "median": "10m", "count": 3}
-        assert mttr["bySeverity"]["low"] == {"mean": "0s", "median": "0s", "count": 0}
-        assert mttr["history"] == [{"date": "2027-04-12", "mttr": "15m", "incidentCount": 3}]
+        assert mttr["bySeverity"]["high"] == {"mean": "15m", "median": "10m", "count": 3, "coverage": 0.75}
+        assert mttr["bySeverity"]["low"] == {"mean": "0s", "median": "0s", "count": 0, "coverage": None}
+        assert mttr["history"] == [{"date": "2027-04-12", "mttr": "15m", "incidentCount": 3, "coverage": 0.75}]
 
     def test_phases_add_up_to_the_mean(self, viewer: Api, _rolled_up: Any) -> None:
         incident = resolved(after=9, hours=1)
@@ -254,6 +263,32 @@ class TestMTTR:
 
         assert {name: phase["mean"] for name, phase in phases.items()} == {
             "detection": "1m", "analysis": "1m", "approval": "4m", "remediation": "4m",
+        }  # fmt: skip
+
+    def test_percentiles_of_phases_are_of_those_who_had_them(self, viewer: Api, _rolled_up: Any) -> None:
+        for waited in (10, 20, 600):
+            incident = resolved(after=29, hours=2)
+            plan = make_plan(
+                incident=incident, state="Completed", target_key=str(waited), completed_at=NOON,
+                actions_completed_at=NOON - timedelta(seconds=waited),
+            )  # fmt: skip
+            asked = incident.detected_at
+            decided = asked + timedelta(seconds=waited)
+            make_approval(plan=plan, state="Approved", created_at=asked, decided_at=decided)
+        resolved(after=9, hours=1, acknowledged_at=NOON - 50 * MINUTE)
+        _rolled_up()
+
+        mttr = viewer.get("/analytics/mttr").json()["mttr"]
+
+        approval, answer = mttr["byPhase"]["approval"], mttr["responses"]["acknowledgement"]
+        assert (approval["samples"], approval["coverage"], approval["median"]) == (3, 0.75, "20s")
+        assert seconds_of(approval["p95"]) == pytest.approx(600, rel=approval["errorBound"])
+        assert (answer["samples"], answer["coverage"]) == (1, 0.25)
+        assert seconds_of(answer["p99"]) == pytest.approx(600, rel=answer["errorBound"])
+        assert mttr["responses"]["verification"]["median"] == "20s"
+        assert mttr["byPhase"]["analysis"] | {"description": ""} == {
+            "mean": "0s", "median": "0s", "p95": "0s", "p99": "0s", "description": "", "samples": 0, "coverage": 0.0,
+            "errorBound": 0.03125,
         }  # fmt: skip
 
     @pytest.mark.parametrize(
@@ -365,3 +400,4 @@ class TestRemediationStats:
             "total": 3, "successful": 2, "failed": 1, "successRate": 0.67, "avgDuration": 120.0,
         }  # fmt: skip
         assert stats[1]["avgDuration"] == 0
+        assert (stats[0]["coverage"], stats[0]["durationCoverage"]) == (0.75, 1.0)  # one is still at work

@@ -100,7 +100,7 @@ class TestEveryKind:
         )
         assert as_csv["Content-Type"] == "text/csv; charset=utf-8"
         assert as_csv["Content-Disposition"] == f'attachment; filename="{kind}-20270412.csv"'
-        assert as_csv.content.startswith(b"section,row,measure,value,unit,samples\r\n")
+        assert as_csv.content.startswith(b"section,row,measure,value,unit,samples,coverage\r\n")
         assert as_html["Content-Type"] == "text/html; charset=utf-8"
         assert as_html.content.startswith(b"<!DOCTYPE html>") and b"<svg" in as_html.content
         assert not re.findall(rb"<script|<link|<img|src=|href=|url\(", as_html.content)

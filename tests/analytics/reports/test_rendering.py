@@ -64,14 +64,17 @@ class TestTexts:
         assert plain(value) == text
 
 
+NO_BASIS = {"samples": "", "coverage": ""}
+
+
 class TestCsv:
     def test_holds_one_value_per_line(self) -> None:
         rows = list(csv.DictReader(io.StringIO(sheets.write(make_report()).decode())))
 
-        total = {"section": "figures", "row": "", "measure": "total", "value": "1234", "unit": "count", "samples": ""}
+        total = {"section": "figures", "row": "", "measure": "total", "value": "1234", "unit": "count"} | NO_BASIS
         assert rows[1] == total
         assert rows[3] == {
-            "section": "perDay", "row": "1", "measure": "mttr", "value": "65.0", "unit": "seconds", "samples": "",
+            "section": "perDay", "row": "1", "measure": "mttr", "value": "65.0", "unit": "seconds", **NO_BASIS,
         }  # fmt: skip
         assert (rows[0]["measure"], rows[0]["value"], rows[0]["samples"]) == ("mttr", "", "0")
 
@@ -105,6 +108,11 @@ class TestHtml:
         table = Table("x", "X", [Column("n", "N", Unit.COUNT)], [(n,) for n in range(250)], total=1000)
 
         assert "800 more are not shown." in html.write(make_report(tables=[table])).decode()
+
+    def test_says_what_a_figure_rests_on(self) -> None:
+        resting = Figure("mttr", "Mean time", 65.0, Unit.SECONDS, 1200, 0.87)
+
+        assert "<small>1,200 samples, 87% covered</small>" in html.write(make_report(figures=[resting])).decode()
 
     def test_breaks_only_words_that_no_column_could_hold(self) -> None:
         table = Table("x", "X", [Column("n", "N")], [("Approved",), ("pod-" * 9,)])

@@ -69,13 +69,13 @@ def test_a_rebuild_beside_a_refresh_loses_no_change() -> None:
 def test_a_change_between_two_statements_of_a_refresh_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     postgresql_only()
     row = make_incident(detected_at=NOON, severity="high", state="Resolved", resolved_at=NOON + timedelta(hours=1))
-    values_per_hour = Reader.values_per_hour
+    histograms_per_hour = Reader.histograms_per_hour
 
     def change_first(self: Reader, *args: Any) -> Any:
         Incident.objects.filter(pk=row.pk, severity="high").update(severity="critical")
-        return values_per_hour(self, *args)
+        return histograms_per_hour(self, *args)
 
-    monkeypatch.setattr(Reader, "values_per_hour", change_first)
+    monkeypatch.setattr(Reader, "histograms_per_hour", change_first)
     rollups.refresh(limit=1)
     assert OutdatedHour.objects.exists()
     rollups.refresh()
