@@ -51,7 +51,9 @@ class TestStatement:
     def test_instances_have_their_annotations(self) -> None:
         incident = make_incident(labels={"app": "shop"})
         statement = Statement(
-            lambda: Incident.objects.filter(pk=Slot("incident")).annotate(events=Count("timeline"), shop=F("labels__app"))
+            lambda: Incident.objects.filter(pk=Slot("incident")).annotate(
+                events=Count("timeline"), shop=F("labels__app")
+            )
         )
 
         found = statement.first(incident=incident.pk)
