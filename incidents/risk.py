@@ -94,5 +94,10 @@ def highest(*severities: str) -> Severity:
     return Severity(max(severities, key=SEVERITY_RANK.__getitem__, default=Severity.LOW))
 
 
+def is_utmost(risk: int, severity: str) -> bool:
+    """Whether no further signal makes it worse."""
+    return risk >= MAXIMUM and severity == Severity.CRITICAL
+
+
 def is_worse(severity: str, than: str) -> bool:
     return SEVERITY_RANK[severity] > SEVERITY_RANK[than]

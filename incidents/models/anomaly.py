@@ -13,7 +13,8 @@ class Anomaly(models.Model):
         SOURCE = "source"  # the cluster looks well again, or the sender said so
         RESOLVED = "resolved"  # a person resolved the incident; the same alert may open a new one (INC-13)
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="anomalies")
+    # the index over incident and time serves the key as well, here and in the other tables that belong to an incident
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="anomalies", db_index=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.SET_NULL, null=True, blank=True, related_name="anomalies")
     source = models.CharField(max_length=16, choices=Source)
     origin = models.CharField(max_length=64)  # who said so: k8s-watcher, alertmanager, grafana, generic

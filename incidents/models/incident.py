@@ -150,7 +150,7 @@ class TimelineEvent(models.Model):
         MERGE = "Merge"
         RESOLUTION = "Resolution"
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="timeline", db_index=False)
     at = models.DateTimeField()
     type = models.CharField(max_length=32, choices=Type)
     source = models.CharField(max_length=253)
@@ -169,7 +169,7 @@ class TimelineEvent(models.Model):
 class Decision(models.Model):
     """Why the platform did or did not do something: stage, rule, inputs, verdict."""
 
-    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="decisions")
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="decisions", db_index=False)
     at = models.DateTimeField()
     stage = models.CharField(max_length=32)  # deduplicate, correlate, suppress, match, refuse, escalate, …
     rule = models.CharField(max_length=253)

@@ -141,8 +141,13 @@ def _newest(observations: Iterable[Observation]) -> dict[str, Known]:
 
 
 def _lock(which: Q) -> list[Incident]:
-    """Hold the open ones among these incidents; in order of their keys, as everybody does."""
-    return list(Incident.objects.open().filter(which).order_by("pk").select_for_update()) if which else []
+    """Hold the open ones among these incidents; in order of their keys, as everybody does.
+
+    Asked for by the end that an open one has not: by its state, PostgreSQL walks through all that are open, whose number it
+    knows badly while a storm makes them many (100 among 14,700: 10.5 -> 1.3 ms).
+    """
+    rows = Incident.objects.filter(which, resolved_at=None).order_by("pk").select_for_update() if which else ()
+    return [row for row in rows if row.state != IncidentState.RESOLVED]
 
 
 def _previous(keys: Collection[str], at: datetime) -> dict[str, opening.Previous]:
@@ -196,7 +201,9 @@ def _reassess(placement: Placement, joined: dict[str, Incident], at: datetime) -
     """Risk and severity of incidents that got further signals; returns those that became more severe."""
     if not joined:
         return []
-    signals = scoring.signals_of([incident.pk for incident in joined.values()])
+    # what is as bad as can be becomes no worse, and one with hundreds of signals usually is
+    open_ended = [row.pk for row in joined.values() if not risk.is_utmost(row.risk_score, row.severity)]
+    signals = scoring.signals_of(open_ended)
     raised, decisions = [], []
     for key, incident in joined.items():
         members = placement.taken[key]

@@ -51,3 +51,9 @@ class TestSeverity:
     def test_together_they_can_be_worse(self) -> None:
         signals = seen("error_rate", "latency", "pod_restart", source="prometheus")
         assert risk.severity(signals, risk.score(signals)) == "high"
+
+    @pytest.mark.parametrize(
+        ("score", "severity", "utmost"), [(100, "critical", True), (99, "critical", False), (100, "high", False)]
+    )
+    def test_has_an_end(self, score: int, severity: str, utmost: bool) -> None:
+        assert risk.is_utmost(score, severity) is utmost

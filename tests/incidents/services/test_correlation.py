@@ -365,3 +365,35 @@ class TestCost:
         assert hundred[1] == 1
         assert one[0] <= 16
         assert one[2] <= 21
+
+    def test_does_not_grow_with_the_incidents_that_are_open(self) -> None:
+        """A condition on the state lets PostgreSQL walk through the index of all that are open."""
+        observe(alert())
+
+        with CaptureQueriesContext(connection) as queries:
+            observe(alert(signal_type="latency", fingerprint=digest("another")))
+
+        asked = [one["sql"].partition("WHERE")[2] for one in queries if 'FROM "incidents_incident"' in one["sql"]]
+        assert asked
+        assert not any('"state"' in condition for condition in asked)
+
+    def test_does_not_grow_with_the_signals_of_an_incident_that_is_as_bad_as_can_be(self) -> None:
+        def statements() -> int:
+            with CaptureQueriesContext(connection) as queries:
+                observe(alert(signal_type="latency", fingerprint=digest(str(Anomaly.objects.count()))))
+            return len(queries)
+
+        observe(alert())
+        before = statements()
+        Incident.objects.update(risk_score=100, severity="critical")
+
+        assert statements() == before - 1
+        incident = Incident.objects.get()
+        assert (incident.risk_score, incident.severity, incident.anomalies.count()) == (100, "critical", 3)
+
+    @pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL (DATABASE_URL)")
+    def test_leaves_the_indexes_of_incidents_alone(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'incidents_incident'")
+
+            assert cursor.fetchone() == (["fillfactor=70"],)
