@@ -3,8 +3,9 @@
 import secrets
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Case, DateTimeField, F, Q, When
 
 from aiops.audit import services as audit
 from aiops.audit.actor import SYSTEM
@@ -14,6 +15,7 @@ from federation.models import Cluster, Health, Phase
 
 FEWEST = 3  # clusters that fall silent, until it says something about us
 AT_ONCE = timedelta(minutes=30)
+STALE = timedelta(seconds=60)  # without a word of a cluster, until what is known of it counts as out of date
 CUT_OFF = "hub_cut_off"
 CONNECTED = "hub_connected"
 LASTS = timedelta(days=1)  # then people are told again
@@ -26,21 +28,45 @@ SILENT = ("dns", "connect", "timeout", "tls")  # nobody answered; a refusal is a
 def frozen(*, at: datetime) -> tuple[str, ...]:
     """The reason why automation rests everywhere; empty when it does not. One query.
 
-    It does while at least three clusters, and at least half of all that were ever reached, fell silent within half an hour:
-    what we believe of them may be long out of date.
+    It does as long as at least three clusters, and at least half of all that were ever reached, are silent that fell silent
+    within half an hour: what we believe of them is out of date. Whoever knows better disables those that are gone.
     """
     silent = Q(phase=Phase.DISCONNECTED) | Q(check_failures__gt=0)
-    counts = (
+    rows = (
         Cluster.objects.filter(enabled=True)
         .exclude(health=Health.PENDING)
-        .aggregate(
-            total=Count("pk"),
-            silent=Count("pk", filter=silent & Q(check_error_class__in=SILENT, health_since__gt=at - AT_ONCE)),
+        .order_by()
+        .values_list(
+            Case(When(silent & Q(check_error_class__in=SILENT), then=F("health_since")), output_field=DateTimeField())
         )
     )
-    if counts["silent"] < FEWEST or 2 * counts["silent"] < counts["total"]:
+    since = [began for (began,) in rows]
+    count = _most_at_once(sorted(began for began in since if began is not None and began <= at))
+    if count < FEWEST or 2 * count < len(since):
         return ()
-    return (f"{counts['silent']} of {counts['total']} clusters fell silent at once: the hub is probably cut off",)
+    return (f"{count} of {len(since)} clusters fell silent at once: the hub is probably cut off",)
+
+
+def _most_at_once(moments: list[datetime]) -> int:
+    """How many of them, which are in order, lie within half an hour."""
+    most = start = 0
+    for end, moment in enumerate(moments):
+        while moment - moments[start] > AT_ONCE:
+            start += 1
+        most = max(most, end - start + 1)
+    return most
+
+
+def stale(cluster: Cluster, *, at: datetime) -> str:
+    """Why nothing should begin in this one cluster: nothing was heard of it for a minute, or for two looks. Empty when it may;
+    one that was never heard of has no data that could be old."""
+    longest = max(STALE, timedelta(seconds=2 * settings.AIOPS_POLL_INTERVAL))
+    heard = cluster.last_heartbeat_at
+    if heard is None or at - heard <= longest:
+        return ""
+    return (
+        f"nothing was heard of {cluster.name} since {heard:%Y-%m-%d %H:%M:%S} UTC, what is known of it is out of date"
+    )
 
 
 def tell(*, at: datetime) -> bool:
@@ -71,7 +97,7 @@ def is_told(*, at: datetime) -> bool:
 
 
 def _outcome() -> tuple[str, str]:
-    """Title and text of the end. The silence of half an hour is no longer a sign of ours, though it may go on."""
+    """Title and text of the end; some may go on being silent, but no longer so many."""
     silent = Cluster.objects.filter(enabled=True, phase=Phase.DISCONNECTED, check_error_class__in=SILENT)
     gone = list(silent.order_by("name").values_list("name", flat=True))
     if not gone:

@@ -1,4 +1,5 @@
-"""Lets plans go to work one after the other: a bounded number per cluster, and the same remedy in one prod cluster at a time.
+"""Lets plans go to work one after the other: a bounded number per cluster, and the same remedy in one prod cluster at a time;
+and none where nothing is heard of the cluster.
 
 The first of several prod clusters is the canary: the others wait until its plan has helped and ten minutes have passed, and
 are stopped when it has not helped. A slot is kept until the plan is finished. Whoever wants one locks the rows of all clusters
@@ -14,6 +15,7 @@ from django.db.models import Q, QuerySet
 from aiops.errors import LostRace
 from federation import tiers
 from federation.models import Cluster
+from federation.services import connectivity
 from incidents.services import timeline
 from runbooks.models import ApprovalRequest, RemediationPlan
 from runbooks.services import leases
@@ -44,11 +46,19 @@ def take(plan: RemediationPlan, at: datetime) -> Turn:
         cluster = next((one for one in clusters if one.pk == plan.cluster.pk), None)
         if cluster is None:
             raise LostRace(f"{plan.cluster} was unregistered meanwhile")
-        turn = _room(row, cluster, at)
+        turn = _news(cluster, at)
+        if not turn.reason:
+            turn = _room(row, cluster, at)
         if not turn.reason and cluster.environment == PROD:
             turn = _canary(row, at)
         _write(row, turn, at)
     return turn
+
+
+def _news(cluster: Cluster, at: datetime) -> Turn:
+    """What is long out of date is no reason to change anything; it may be over."""
+    reason = connectivity.stale(cluster, at=at)
+    return Turn(reason, at + LOOK) if reason else Turn()
 
 
 def _room(row: RemediationPlan, cluster: Cluster, at: datetime) -> Turn:

@@ -67,7 +67,6 @@ class TestFrozen:
         ("columns", "others"),
         [
             (SILENT | {"check_error_class": "auth"}, 0),  # they answer
-            (SILENT | {"health_since": NOON - timedelta(hours=2)}, 0),  # they are long gone
             (SILENT | {"enabled": False}, 0),
             (SILENT, 4),  # most answer
         ],

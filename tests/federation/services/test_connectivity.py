@@ -77,3 +77,36 @@ class TestTell:
                 check_all(clusters, at=NOON + (start + minute) * MINUTE)
 
         assert told() == ["hub_cut_off", "hub_connected"] * 2
+
+
+class TestFrozen:
+    def test_lasts_until_the_clusters_are_back(self):
+        clusters = [make_cluster(name=f"c{number}") for number in range(4)]
+        for minute in range(4):
+            check_all(clusters[:3], at=NOON + minute * MINUTE, error=TIMEOUT)
+
+        assert connectivity.frozen(at=NOON + timedelta(hours=9))
+
+        Cluster.objects.filter(name="c0").update(enabled=False)
+        assert not connectivity.frozen(at=NOON + timedelta(hours=9))
+
+    def test_is_not_caused_by_clusters_that_went_one_by_one(self):
+        clusters = [make_cluster(name=f"c{number}") for number in range(4)]
+        for number, cluster in enumerate(clusters[:3]):
+            for minute in range(4):
+                check_all([cluster], at=NOON + timedelta(hours=number, minutes=minute), error=TIMEOUT)
+
+        assert not connectivity.frozen(at=NOON + timedelta(hours=3))
+
+
+class TestStale:
+    def test_after_a_minute_without_a_word(self):
+        cluster = make_cluster(last_heartbeat_at=NOON)
+
+        assert not connectivity.stale(cluster, at=NOON + MINUTE)
+        assert connectivity.stale(cluster, at=NOON + MINUTE + timedelta(seconds=1))
+
+    def test_minds_how_often_anybody_looks(self, settings):
+        settings.AIOPS_POLL_INTERVAL = 120
+
+        assert not connectivity.stale(make_cluster(last_heartbeat_at=NOON), at=NOON + 3 * MINUTE)
