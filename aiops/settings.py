@@ -149,14 +149,14 @@ MIDDLEWARE = [
     "aiops.api.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "aiops.api.middleware.ApiMiddleware",
-    # the API passes straight through those of aiops.console: it authenticates by itself and needs no session
+    # programs go past those of aiops.console: the API authenticates by itself and needs no session
     "aiops.console.middleware.WhiteNoiseMiddleware",
     "aiops.console.middleware.SessionMiddleware",
     "aiops.console.middleware.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "aiops.console.middleware.CsrfViewMiddleware",
     "aiops.console.middleware.AuthenticationMiddleware",
     "aiops.console.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "aiops.console.middleware.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [

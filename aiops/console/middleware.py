@@ -1,28 +1,17 @@
-"""Django's own middleware, but not on the short way of API, health and metrics (`aiops.api.middleware.is_short`).
+"""Django's own middleware, marked so that programs go past it (`aiops.api.middleware.ApiMiddleware`).
 
 Subclasses, because the admin checks that the originals are installed.
 """
 
 from pathlib import Path
-from typing import Any
 
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
-from django.http import HttpRequest, HttpResponseBase
-from django.middleware import common
+from django.middleware import clickjacking, common, csrf
 from whitenoise import middleware as whitenoise  # type: ignore[import-untyped]
 
-from aiops.api.middleware import is_short
-
-
-class ConsoleOnly:
-    get_response: Any
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_short(request):
-            return self.get_response(request)  # type: ignore[no-any-return]
-        return super().__call__(request)  # type: ignore[misc, no-any-return]
+from aiops.api.middleware import ConsoleOnly
 
 
 class WhiteNoiseMiddleware(ConsoleOnly, whitenoise.WhiteNoiseMiddleware):  # type: ignore[misc]
@@ -39,9 +28,17 @@ class CommonMiddleware(ConsoleOnly, common.CommonMiddleware):
     pass
 
 
+class CsrfViewMiddleware(ConsoleOnly, csrf.CsrfViewMiddleware):
+    pass
+
+
 class AuthenticationMiddleware(ConsoleOnly, auth.AuthenticationMiddleware):
     pass
 
 
 class MessageMiddleware(ConsoleOnly, messages.MessageMiddleware):
+    pass
+
+
+class XFrameOptionsMiddleware(ConsoleOnly, clickjacking.XFrameOptionsMiddleware):
     pass

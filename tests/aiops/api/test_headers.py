@@ -3,6 +3,7 @@ import uuid
 import pytest
 
 from aiops.api.negotiation import prefers_html
+from aiops.console import middleware as console
 from tests.factories import make_runbook
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +32,32 @@ class TestCommonHeaders:
         for response in (viewer.get(path), client.get(path)):
             assert response["Cache-Control"] == "no-store"
             assert response["X-Content-Type-Options"] == "nosniff"
+            assert response["X-Frame-Options"] == "DENY"
+
+    @pytest.mark.parametrize("path", ["/healthz", "/console/login/"])
+    def test_no_page_may_be_framed(self, client, path):
+        assert client.get(path)["X-Frame-Options"] == "DENY"
+
+
+class TestShortWay:
+    @pytest.fixture
+    def passed(self, monkeypatch):
+        """The paths of requests that met the middleware of the console, of which this one stands for all."""
+        paths = []
+
+        def meet(middleware, request):
+            paths.append(request.path)
+
+        monkeypatch.setattr(console.CsrfViewMiddleware, "process_request", meet)
+        return paths
+
+    def test_leads_past_the_console(self, viewer, passed):
+        assert viewer.get("/api/v1/things").status_code == 200
+        assert passed == []
+
+    def test_is_not_for_browsers(self, viewer, passed):
+        assert viewer.get("/api/v1/things", headers={"Cookie": "theme=dark"}).status_code == 200
+        assert passed == ["/api/v1/things"]
 
 
 class TestCors:
