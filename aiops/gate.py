@@ -23,10 +23,12 @@ class Gate:
 
     def __init__(self, application: Application, *, width: int) -> None:
         self._application = application
-        # the one used last comes first: it is warm
-        self._idle: queue.LifoQueue[BaseDatabaseWrapper | None] = queue.LifoQueue()
+        self._idle: list[BaseDatabaseWrapper | None] = [None] * width  # None: connected when it is needed
+        # One for each of them. It is waited for in C, while the list keeps the one used last, which is warm, at hand: 0.2
+        # instead of the 1.8 µs of `queue.LifoQueue`.
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(width):
-            self._idle.put(None)  # connected when it is needed
+            self._free.put(None)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         wrapper = self._borrow()
@@ -48,15 +50,17 @@ class Gate:
             self._give_back(wrapper)
 
     def _borrow(self) -> BaseDatabaseWrapper:
-        wrapper = self._idle.get()
+        self._free.get()
+        wrapper = self._idle.pop()
         try:
             if wrapper is None:
                 made = connections.create_connection(DEFAULT_DB_ALIAS)
                 made.inc_thread_sharing()  # one thread at a time, but not always the same
                 wrapper = made
+            wrapper.close_if_unusable_or_obsolete()
             connections[DEFAULT_DB_ALIAS] = wrapper
         except BaseException:
-            self._idle.put(wrapper)
+            self._put(wrapper)
             raise
         return wrapper
 
@@ -64,7 +68,11 @@ class Gate:
         try:
             del connections[DEFAULT_DB_ALIAS]
         finally:
-            self._idle.put(wrapper)
+            self._put(wrapper)
+
+    def _put(self, wrapper: BaseDatabaseWrapper | None) -> None:
+        self._idle.append(wrapper)
+        self._free.put(None)
 
     def _read(self, response: Iterable[bytes]) -> Iterator[bytes]:
         with self.lent():

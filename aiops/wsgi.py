@@ -2,9 +2,10 @@ import gc
 import os
 
 from django.core.cache import close_caches
-from django.core.signals import request_finished
+from django.core.handlers.base import reset_urlconf
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections
+from django.db import close_old_connections, reset_queries
 from django.urls import resolve
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "aiops.settings")
@@ -14,10 +15,14 @@ from aiops import gate, nudges
 COLLECT_AFTER = 20_000  # new objects; Python's 700 is about one list page
 
 application = gate.guarded(get_wsgi_application())
-# After the answer there is nothing to close: the gate has the connection back, which the next request looks at, and our caches
-# keep none open (an incident 0.356 -> 0.346 ms).
-request_finished.disconnect(close_old_connections)
-request_finished.disconnect(close_caches)
+# The gate looks at a connection when it lends it, our caches keep none open, only DEBUG remembers queries, and every request
+# says anew which routes it follows: nobody needs to hear when one begins or ends (2 % of an incident).
+for heard, receivers in {
+    request_started: (close_old_connections, reset_queries),
+    request_finished: (close_old_connections, close_caches, reset_urlconf),
+}.items():
+    for receiver in receivers:
+        heard.disconnect(receiver)
 nudges.gather()
 resolve("/healthz")  # loads every view now rather than with the first request
 # The half million objects of the code live as long as the process. Looking through them again and again was half of the time

@@ -39,9 +39,8 @@ def closed() -> Any:
     gates: list[Gate] = []
     yield gates.append
     for gate in gates:
-        while not gate._idle.empty():
-            if (wrapper := gate._idle.get()) is not None:
-                wrapper.close()
+        for wrapper in filter(None, gate._idle):
+            wrapper.close()
 
 
 def call(gate: Gate) -> Any:
@@ -69,6 +68,20 @@ class TestGate:
         assert answers == [(b"done",)] * 60
         assert application.most <= 2
         assert len(application.wrappers) <= 2
+
+    def test_a_connection_that_is_too_old_is_made_anew(self, closed):
+        gate = Gate(Application(), width=1)
+        closed(gate)
+        call(gate)
+        (wrapper,) = gate._idle
+        assert wrapper is not None
+        before = wrapper.connection
+        wrapper.close_at = 0
+
+        call(gate)
+
+        assert gate._idle == [wrapper]
+        assert wrapper.connection is not before
 
     def test_a_request_that_fails_gives_its_connection_back(self, closed):
         def fails(environ: Any, start_response: Any) -> Any:
@@ -101,4 +114,4 @@ class TestGate:
         closed(gate)
 
         assert in_thread(lambda: call(gate)) is waiting
-        assert gate._idle.qsize() == 1
+        assert len(gate._idle) == 1
