@@ -37,10 +37,10 @@ class ApiKeyAuthentication(BaseAuthentication):
             return DEV_MODE, None
         if not key:
             return None
-        row = keyring.lookup(key)
-        if row is None:
+        caller = keyring.lookup(key)
+        if caller is None:
             raise AuthenticationFailed("The API key is not known")
-        return Caller(role=Role(row.role), identity=row.identity, subject=f"key:{row.pk}", scope=row.scope), None
+        return caller, None
 
     def authenticate_header(self, request: Request) -> str:
         return CHALLENGE
