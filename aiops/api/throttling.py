@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.http import HttpRequest
 from limits.storage import MemoryStorage, RedisStorage
-from redis.exceptions import ConnectionError, NoScriptError, RedisError
+from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -36,6 +37,10 @@ if left < 0 then
 end
 return {count, left}
 """
+# the script as a command on the wire (its digest, then length and text of the key and of the window), and its answer
+COMMAND = b"*5\r\n$7\r\nEVALSHA\r\n$40\r\n%b\r\n$1\r\n1\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+ANSWER = re.compile(rb"\*2\r\n:(\d+)\r\n:(\d+)\r\n")
+ANSWER_MAX = 256  # bytes
 
 
 class Windows(Protocol):
@@ -84,33 +89,40 @@ class RedisWindows:
         client: Any = self.storage.get_connection()
         self.pool = client.connection_pool
         self.script = client.register_script(HIT.encode())
-        # connections of our own, the one used last first: with the client's pool, retries and statistics around it a
-        # command costs more than twice the CPU (0.026 instead of 0.011 ms)
+        # connections of our own, the one used last first
         self.idle: list[Any] = []
 
     def hit(self, subject: str) -> tuple[int, float]:
         key = PREFIX + subject
-        try:
-            count, left = self._evaluate(key)
-        except (ConnectionError, NoScriptError):  # it was closed while it was idle, or the server forgot the script
-            count, left = self.script(keys=[key], args=[WINDOW * 1000])
+        # the other way when the connection was closed while it was idle, or the server forgot the script
+        count, left = self._exchange(key.encode()) or self.script(keys=[key], args=[WINDOW * 1000])
         return int(count), time.time() + int(left) / 1000
 
-    def _evaluate(self, key: str) -> tuple[int, int]:
+    def _exchange(self, key: bytes) -> tuple[bytes, bytes] | None:
+        """Run the script by hand, on a connection of the client's making. None when anything but its result comes back.
+
+        0.052 instead of 0.075 ms by the client's connection, which packs and reads any command. The client's pool, retries and
+        statistics around it would cost as much again.
+        """
         try:
             connection = self.idle.pop()
         except IndexError:  # as many as work at once
             connection = self.pool.make_connection()
+            connection.connect()
         try:
-            connection.send_packed_command(
-                connection.pack_command("EVALSHA", self.script.sha, 1, key, WINDOW * 1000), check_health=False
-            )
-            count, left = connection.read_response()
+            sha, window = self.script.sha.encode(), b"%d" % (WINDOW * 1000)
+            connection._sock.sendall(COMMAND % (sha, len(key), key, len(window), window))
+            answer = ANSWER.fullmatch(connection._sock.recv(ANSWER_MAX))
+        except (BrokenPipeError, ConnectionResetError):
+            answer = None
         except BaseException:
             connection.disconnect()
             raise
+        if answer is None:
+            connection.disconnect()
+            return None
         self.idle.append(connection)
-        return count, left
+        return answer[1], answer[2]
 
 
 @lru_cache(maxsize=4)

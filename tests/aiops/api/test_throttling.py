@@ -1,3 +1,4 @@
+import socket
 import uuid
 
 import pytest
@@ -115,6 +116,32 @@ class TestWindow:
         assert int(first["X-RateLimit-Reset"]) == start + 78
         assert headers(late) == (3, 1)
         assert headers(fresh) == (3, 2)
+
+
+class TestRedisWindows:
+    @pytest.fixture
+    def windows(self, storage):
+        if storage != "redis":
+            pytest.skip("It is about Redis")
+        return throttling.RedisWindows(REDIS)
+
+    def test_counts_on_when_the_connection_was_closed_meanwhile(self, windows):
+        windows.hit("key:ä")
+        windows.idle[-1]._sock.shutdown(socket.SHUT_RDWR)
+
+        assert [windows.hit("key:ä")[0] for _ in range(2)] == [2, 3]
+
+    def test_counts_on_when_the_server_forgot_the_script(self, windows):
+        windows.hit("key:1")
+        windows.script.sha = "0" * 40
+
+        assert [windows.hit("key:1")[0] for _ in range(2)] == [2, 3]
+
+    def test_keeps_a_connection(self, windows):
+        numbers = [windows.hit("key:1")[0] for _ in range(3)]
+
+        assert numbers == [1, 2, 3]
+        assert len(windows.idle) == 1
 
 
 class TestRedisAway:
