@@ -12,6 +12,20 @@ from aiops.clients.errors import ClientError, ClientRefused, ClientUnavailable
 from aiops.clients.kubernetes import KubernetesClient
 
 CLASSES = {401: "auth", 403: "forbidden", 429: "quota"}
+METRICS = "metrics-server"
+# API group -> what a cluster can do that serves it
+CAPABILITIES = {
+    "argoproj.io": "argo-cd",
+    "autoscaling.k8s.io": "vpa",
+    "cert-manager.io": "cert-manager",
+    "gateway.networking.k8s.io": "gateway-api",
+    "helm.toolkit.fluxcd.io": "flux",
+    "karpenter.sh": "karpenter",
+    "keda.sh": "keda",
+    "kustomize.toolkit.fluxcd.io": "flux",
+    "monitoring.coreos.com": "prometheus",
+    "networking.istio.io": "istio",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +73,59 @@ def probe(client: KubernetesClient, *, at: datetime, in_detail: bool) -> Probe:
             # /readyz may be open to all; only an answer to our credentials shows that they are still good
             found.figures["kubernetes_version"] = str(client.version().get("gitVersion") or "").removeprefix("v")[:64]
             found.figures |= _node_figures(client) | _counts(client)
+            found.figures |= _capabilities(client, found.figures)
     except ClientError as error:
         found.error = error
     return found
 
 
 def _node_figures(client: KubernetesClient) -> dict[str, Any]:
+    offers: list[Mapping[str, Any]] = []
+    ready = 0
     try:
-        nodes = list(client.list("Node"))
+        # a node is up to a hundred kilobytes once decoded: only what counts is kept of thousands
+        for node in client.list("Node"):
+            offers.append(_offer(node))
+            ready += is_ready(node)
     except ClientRefused as error:
         if error.status == 401:
             raise
         return {}
-    total = totals([mapping(mapping(node.get("status")).get("allocatable")) for node in nodes])
+    total = totals(offers)
     figures: dict[str, Any] = {
-        "node_count": len(nodes),
-        "nodes_ready": sum(map(is_ready, nodes)),
+        "node_count": len(offers),
+        "nodes_ready": ready,
         "cpu_capacity_millis": total.cpu_millis,
         "memory_capacity_bytes": total.memory_bytes,
+        "pod_capacity": _sum(offers, "pods", 1),
     }
     return figures | _usage(client)
 
 
+def _offer(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    allocatable = mapping(mapping(node.get("status")).get("allocatable"))
+    return {name: allocatable.get(name) for name in ("cpu", "memory", "pods")}
+
+
 def _usage(client: KubernetesClient) -> dict[str, Any]:
-    """By the metrics API. Where there is none, usage is unknown; where it is broken, what was known stays."""
+    """By the metrics API. Where there is none, or it is broken, usage is unknown."""
     try:
         used = totals([mapping(item.get("usage")) for item in client.list("NodeMetrics")])
-    except ClientRefused:
-        return {"cpu_used_millis": None, "memory_used_bytes": None, "capabilities": []}
-    except ClientUnavailable:
+    except (ClientRefused, ClientUnavailable):
         return {"cpu_used_millis": None, "memory_used_bytes": None}
-    found = ["metrics-server"] if used.cpu_millis is not None else []
-    return {"cpu_used_millis": used.cpu_millis, "memory_used_bytes": used.memory_bytes, "capabilities": found}
+    return {"cpu_used_millis": used.cpu_millis, "memory_used_bytes": used.memory_bytes}
+
+
+def _capabilities(client: KubernetesClient, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found there. What cannot be asked at the moment stays as it is known."""
+    try:
+        groups = client.groups()
+    except ClientError:
+        return {}
+    found = {CAPABILITIES[group] for group in groups & CAPABILITIES.keys()}
+    if figures.get("cpu_used_millis") is not None:
+        found.add(METRICS)
+    return {"capabilities": sorted(found)}
 
 
 def _counts(client: KubernetesClient) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Avg, Count, F
+from django.db.models import Avg, Count, F, Q
 
 from aiops.health.metrics import Gauge
-from incidents.models import Incident, PostMortem
+from incidents.models import FleetCorrelation, Incident, PostMortem
 from incidents.states import ACTIVE, IncidentState
 
 PREFIX = "chatcli_operator"
@@ -19,6 +19,11 @@ def measure() -> Iterable[Gauge]:
         incidents.filter(state=IncidentState.RESOLVED, chaos_experiment="")
         .values_list("severity")
         .annotate(span=Avg(F("resolved_at") - F("detected_at")))
+    )
+    shared = list(
+        FleetCorrelation.objects.order_by()
+        .values_list("kind")
+        .annotate(rows=Count("pk"), cascades=Count("pk", filter=Q(cascade=True)))
     )
     reports = PostMortem.objects.order_by().values_list("author").annotate(Count("pk"))
     return [
@@ -45,5 +50,17 @@ def measure() -> Iterable[Gauge]:
             "Postmortems by author",
             ("source",),
             [((author,), count) for author, count in reports],
+        ),
+        Gauge(
+            f"{PREFIX}_federation_cross_cluster_issues_total",
+            "Correlations across clusters by what is shared",
+            ("kind",),
+            [((kind,), count) for kind, count, _ in shared],
+        ),
+        Gauge(
+            f"{PREFIX}_federation_cascade_detected_total",
+            "Correlations that were seen in staging before production",
+            (),
+            [((), sum(count for _, _, count in shared))],
         ),
     ]

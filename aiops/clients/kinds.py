@@ -26,6 +26,11 @@ class Kind:
     namespaced: bool = True
 
     @property
+    def group(self) -> str:
+        """'' for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    @property
     def base(self) -> str:
         return f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
 
@@ -83,6 +88,13 @@ KINDS: dict[str, Kind] = {
             namespaced=False,
         ),
         Kind("StorageClass", "storage.k8s.io/v1", "storageclasses", namespaced=False),
+        Kind("Application", "argoproj.io/v1alpha1", "applications"),
+        Kind("Certificate", "cert-manager.io/v1", "certificates"),
+        Kind("HelmRelease", "helm.toolkit.fluxcd.io/v2", "helmreleases"),
+        Kind("Gateway", "gateway.networking.k8s.io/v1", "gateways"),
+        Kind("HTTPRoute", "gateway.networking.k8s.io/v1", "httproutes"),
+        Kind("NodeClaim", "karpenter.sh/v1", "nodeclaims", namespaced=False),
+        Kind("ScaledObject", "keda.sh/v1alpha1", "scaledobjects"),
         Kind("NodeMetrics", "metrics.k8s.io/v1beta1", "nodes", namespaced=False),
         Kind("PodMetrics", "metrics.k8s.io/v1beta1", "pods"),
         Kind("SelfSubjectAccessReview", "authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False),

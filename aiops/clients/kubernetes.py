@@ -136,6 +136,12 @@ class KubernetesClient(Transport):
         """`gitVersion` and the like, of the API server."""
         return self._json("GET", "/version")
 
+    def groups(self) -> frozenset[str]:
+        """The API groups that the server knows, those of custom resources included."""
+        groups = self._json("GET", "/apis").get("groups")
+        found = groups if isinstance(groups, list) else []
+        return frozenset(str(group.get("name")) for group in found if isinstance(group, dict))
+
     def ping(self) -> None:
         """Returns when the API server says that it is ready; a cluster without /readyz is asked for its version."""
         try:

@@ -21,7 +21,7 @@ from aiops.api.fields import (
 )
 from aiops.api.formats import format_duration
 from aiops.api.serializers import Body, Document, ListMetadata, ObjectSerializer, Rendered, Shape
-from federation import tiers
+from federation import health, tiers
 from federation.api.figures import Load, percent
 from federation.models import Automation, Cluster, ClusterCondition, Health, Phase, Tier
 from incidents.models import FleetCorrelation
@@ -154,7 +154,8 @@ class ResourceUsage(Shape):
 
 
 class HealthShape(Shape):
-    """What our checks say. `stale`: the figures are older than three check intervals."""
+    """What our checks say. `stale`: the figures are older than three check intervals. `watched`: an observer follows every change
+    there. `warnings`: what people should see to."""
 
     state = EnumField(Health, source="health")
     since = TimeField(source="health_since", allow_null=True)
@@ -166,6 +167,14 @@ class HealthShape(Shape):
     certificateExpiresAt = TimeField(allow_null=True)
     credentialsExpireAt = TimeField(allow_null=True)
     coverageGaps = ListField(child=TextField())
+    watched = Method()
+    warnings = Method()
+
+    def get_watched(self, row: Cluster) -> bool:
+        return row.watched_until is not None and row.watched_until >= self.context["now"]
+
+    def get_warnings(self, row: Cluster) -> list[str]:
+        return list(health.warnings(row, self.context["now"]))
 
     def get_stale(self, row: Any) -> bool:
         return row.fresh_until is None or row.fresh_until < self.context["now"]

@@ -28,7 +28,6 @@ CLAIM = timedelta(seconds=60)  # longer than the slowest check
 SAMPLE_EVERY = timedelta(minutes=5)
 RETENTION = timedelta(days=30)
 LONGEST_WAIT = timedelta(minutes=5)  # between two checks of a cluster that does not answer
-WARN_BEFORE = timedelta(days=14)
 WARN_AGAIN = timedelta(days=1)
 GONE = "cluster_disconnected"
 BACK = "cluster_connected"
@@ -69,7 +68,7 @@ def _look(cluster: Cluster, at: datetime, *, in_detail: bool | None = None) -> P
     if in_detail is None:
         # the history is written as often as details are asked for
         is_due = cluster.sampled_at is None or at - cluster.sampled_at >= SAMPLE_EVERY
-        in_detail = is_due or cluster.health != Health.CONNECTED
+        in_detail = is_due or bool(cluster.check_failures) or cluster.health in (Health.PENDING, Health.UNREACHABLE)
     try:
         client = connections.probe(cluster)
         found = probe(client, at=at, in_detail=in_detail)
@@ -126,7 +125,8 @@ def note(
     if row is None:
         return
     was = standing(row)
-    now = health.after(was, origin=origin, succeeded=error is None, latency_ms=latency_ms)
+    has_gaps = bool(columns.get("coverage_gaps", row.coverage_gaps))
+    now = health.after(was, origin=origin, succeeded=error is None, latency_ms=latency_ms, has_gaps=has_gaps)
     changes = columns | _judged(row, was, now, error, at)
     if origin is Origin.CHECK:
         changes["next_check_at"] = at + wait(row.pk, row.health_check_interval_seconds, now.check_failures)
@@ -137,10 +137,10 @@ def note(
         reason = classify(error) if error is not None else ""
         HealthSample.objects.create(cluster=row, at=at, health=now.health, latency_ms=latency_ms, error_class=reason)
     Cluster.objects.filter(pk=row.pk).update(**changes)
-    phase_was = row.phase
+    phase_was, health_was = row.phase, row.health
     for column, value in changes.items():
         setattr(cluster, column, value)
-    _tell(cluster, phase_was, error, actor, at)
+    _tell(cluster, phase_was, error, actor, at, has_changed=now.health != health_was)
 
 
 def standing(cluster: Cluster) -> Standing:
@@ -188,9 +188,11 @@ def jitter(salt: int, number: int) -> float:
 # --- telling people --------------------------------------------------------------------------------------------------
 
 
-def _tell(cluster: Cluster, was: str, error: ClientError | None, actor: Actor, at: datetime) -> None:
-    """Announce and audit that a cluster came or went, and audit that a person asked. The first success of a new cluster is no
-    news for people."""
+def _tell(
+    cluster: Cluster, was: str, error: ClientError | None, actor: Actor, at: datetime, *, has_changed: bool
+) -> None:
+    """Announce and audit that a cluster came or went; audit also that its health changed otherwise, and that a person asked.
+    The first success of a new cluster is no news for people."""
     is_connected = cluster.phase == Phase.CONNECTED
     text = redact(error.message)[:1024] if error is not None else ""
     event = ""
@@ -200,16 +202,16 @@ def _tell(cluster: Cluster, was: str, error: ClientError | None, actor: Actor, a
         if (was != Phase.PENDING or not is_connected) and not connectivity.is_told(at=at):
             notifications.announce(_message(cluster, event, text), at=at)
     _warn_of_expiry(cluster, at)
-    if event or actor is not SYSTEM:
-        details = {"phase": cluster.phase, "health": cluster.health, "error": text}
-        severity = "warning" if error is not None else "info"
+    if event or has_changed or actor is not SYSTEM:
+        details = {"phase": cluster.phase, "health": cluster.health, "error": text, "gaps": cluster.coverage_gaps}
+        severity = "info" if error is None and cluster.health == Health.CONNECTED else "warning"
         audit.record(_record(cluster, actor, event_type=event, severity=severity, details=details), at=at)
 
 
 def _warn_of_expiry(cluster: Cluster, at: datetime) -> None:
     """Once a day while a certificate or token ends within two weeks."""
     ends = [end for end in (cluster.certificate_expires_at, cluster.credentials_expire_at) if end is not None]
-    if not ends or min(ends) - at > WARN_BEFORE:
+    if not ends or min(ends) - at > health.WARN_BEFORE:
         return
     if cluster.expiry_warned_at is not None and at - cluster.expiry_warned_at < WARN_AGAIN:
         return

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from aiops.clients.errors import ClientRefused, Denied, NotFound
+from aiops.clients.kinds import KINDS
 from aiops.clients.kubernetes import KubernetesClient
 from incidents.detectors.base import Context
 from incidents.detectors.fields import conditions, mapping, number_of, spec, status
@@ -45,7 +46,17 @@ JUDGED = (
     "ValidatingWebhookConfiguration",
 )
 PROGRESSING_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "HorizontalPodAutoscaler"})
-KINDS = (*BACKGROUND, *JUDGED, "Event", "Pod")
+# asked for only where their API group is served. Definitions (CRDs) are left out: a list of them is a hundred megabytes in
+# some clusters, too much for what a look would find
+CUSTOM = (
+    "Application",
+    "Certificate",
+    "HelmRelease",
+    "Gateway",
+    "HTTPRoute",
+    "NodeClaim",
+    "ScaledObject",
+)
 
 # warnings are evidence; of the normal events only those that excuse a state
 EVENT_SELECTORS = (
@@ -130,17 +141,32 @@ class _Surveyor:
             self._scanner.learn(self._list(kind))
         self._learn_events()
         held = [slim(item) for kind in JUDGED for item in self._learned(kind)]
+        for kind in self._custom():
+            self._scanner.examine(self._learned(kind))
         self._since.update(self._unsettled.since)
         late = self._judge_pods()
         self._scanner.examine(item for item in held if not _is_old_revision(item))
         self._scanner.examine(late)
         self._count(held)
-        if not survey.listed:
+        if survey.listed.issubset(CUSTOM):
             raise Denied(f"The credentials may list nothing: {next(iter(survey.gaps.values()))}", status=403)
         survey.observations = self._scanner.observations()
         survey.restart_history = self._restarts.dump()
         survey.unsettled = self._unsettled.dump()
         return survey
+
+    def _custom(self) -> list[str]:
+        """The kinds of custom resources that are there. Of those that are not, there are none: that is known, too."""
+        try:
+            groups = self._client.groups()
+        except ClientRefused as error:
+            if error.status not in (403, 404):
+                raise
+            self._survey.gaps |= dict.fromkeys(CUSTOM, error.message)
+            return []
+        served = [kind for kind in CUSTOM if KINDS[kind].group in groups]
+        self._survey.listed |= set(CUSTOM).difference(served)
+        return served
 
     def _list(self, kind: str, *, field_selector: str | None = None, most: int | None = None) -> Iterator[Object]:
         """The objects of a kind; a kind that we may not or cannot list is noted as a gap and yields nothing more."""
@@ -152,6 +178,9 @@ class _Surveyor:
                     self._progress()
                 yield item
         except ClientRefused as error:
+            if isinstance(error, NotFound) and kind in CUSTOM:
+                self._survey.listed.add(kind)  # its group is served without it
+                return
             if not isinstance(error, NotFound) and not (isinstance(error, Denied) and error.status == 403):
                 raise
             self._survey.gaps[kind] = error.message

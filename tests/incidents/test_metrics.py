@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from incidents import metrics
+from incidents.models import FleetCorrelation
 from tests.conftest import NOON
 from tests.factories import make_incident, make_postmortem
 
@@ -44,8 +45,20 @@ def test_postmortems_by_author() -> None:
     assert rows("postmortems_total") == {("ai-generated",): 1}
 
 
-def test_costs_four_queries(django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(4):
+def test_costs_five_queries(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(5):
         metrics_of_all = [list(gauge.rows) for gauge in metrics.measure()]
 
-    assert len(metrics_of_all) == 4
+    assert len(metrics_of_all) == 6
+
+
+def test_counts_correlations_across_clusters() -> None:
+    first = make_incident()
+    common = {"signal_type": "oom_kill", "first": first, "opened_at": NOON}
+    FleetCorrelation.objects.create(
+        correlation_id="a", kind="same_signature", key="a", subject="a", cascade=True, **common
+    )
+    FleetCorrelation.objects.create(correlation_id="b", kind="common_change", key="b", subject="b", **common)
+
+    assert rows("federation_cross_cluster_issues_total") == {("same_signature",): 1, ("common_change",): 1}
+    assert rows("federation_cascade_detected_total") == {(): 1}

@@ -276,6 +276,7 @@ class TestConnectionChanges:
         events = AuditEvent.objects.filter(action="cluster.check").order_by("at")
         assert [event.event_type for event in events] == [
             "cluster_connected",
+            "",  # degraded
             "cluster_disconnected",
             "cluster_connected",
         ]

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -22,17 +22,25 @@ NONSENSE: list[dict[str, Any]] = [
 ]
 
 
-def look_at(lists: dict[str, list[dict[str, Any]]], **options: Any) -> Survey:
-    """A look at a server that has these objects, by plural, and nothing else."""
+def look_at(
+    lists: dict[str, list[dict[str, Any]]], *, answers: dict[str, Answer] | None = None, **options: Any
+) -> Survey:
+    """A look at a server that has these objects, by plural, and nothing else; `answers` come first."""
 
     def answer(path: str) -> Answer:
         plural = path.partition("?")[0].rpartition("/")[2]
+        if answers and plural in answers:
+            return answers[plural]
         if plural == "version":
             return Answer(body=b'{"gitVersion": "v1.36.2"}')
         return Answer(body=orjson.dumps({"kind": "List", "metadata": {}, "items": lists.get(plural, [])}))
 
     with http_server(choose=lambda request: answer(request.path)) as server:
         return survey.take(KubernetesClient(Access(server.url, token="t")), at=NOON, **options)
+
+
+def groups(*names: str) -> Answer:
+    return Answer(body=orjson.dumps({"kind": "APIGroupList", "groups": [{"name": name} for name in names]}))
 
 
 def make_pod(name: str, *, phase: str = "Running", ready: bool = True, **status: Any) -> dict[str, Any]:
@@ -173,3 +181,33 @@ class TestClusterKinds:
             "apiservice_unavailable",
             "webhook_backend_down",
         }
+
+
+class TestCustomResources:
+    APPLICATION: ClassVar[dict[str, Any]] = {
+        "metadata": {"name": "shop", "namespace": "argocd"},
+        "status": {"health": {"status": "Degraded", "message": "1 of 2 is sick"}, "sync": {"status": "Synced"}},
+    }
+
+    def test_are_judged_where_their_group_is_served(self):
+        seen = look_at({"applications": [self.APPLICATION]}, answers={"apis": groups("argoproj.io")})
+
+        assert [one.signal.condition for one in seen.observations] == ["argocd_degraded"]
+        assert not seen.gaps
+
+    def test_are_not_asked_for_elsewhere(self):
+        seen = look_at({"applications": [self.APPLICATION]}, answers={"apis": groups("apps")})
+
+        assert (seen.observations, seen.gaps) == ([], {})
+        assert "Application" in seen.listed  # there are none: what was found earlier is over
+
+    def test_of_which_the_group_is_served_for_others_are_no_gap(self):
+        lacking = {"apis": groups("argoproj.io"), "applications": Answer(404, b"404 page not found")}
+
+        assert not look_at({}, answers=lacking).gaps
+
+    def test_that_are_forbidden_are_a_gap(self):
+        denied = Answer(403, b'{"kind": "Status", "message": "no", "code": 403}')
+        seen = look_at({}, answers={"apis": groups("argoproj.io"), "applications": denied})
+
+        assert set(seen.gaps) == {"Application"}
